@@ -1,0 +1,98 @@
+"""What booking says: who holds, has and loses which seat."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from shared.contracts import Event, Instant, Money, Value
+
+Kind = Literal["individual", "group"]
+Party = Literal["student", "coach", "admin", "system"]
+
+
+class RefundTerms(Value):
+    """What a cancellation gives back: minor units, its percent and the rule that said so."""
+
+    amount: int
+    currency: str
+    percent: int
+    rule: str
+
+
+class SeatHeldV1(Event):
+    """A seat waits for its payment until `hold_expires_at`; then it is free again."""
+
+    name: ClassVar[str] = "booking.seat_held.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    kind: Kind
+    price: Money
+    fee_percent: int
+    hold_expires_at: Instant
+    series_id: UUID | None = None
+
+
+class SeatExpiredV1(Event):
+    """A hold ran out unpaid. A payment that still comes is decided when it comes."""
+
+    name: ClassVar[str] = "booking.seat_expired.v1"
+
+    seat_id: UUID
+
+
+class SeatConfirmedV1(Event):
+    """The seat is paid for and will take place. Said once per seat."""
+
+    name: ClassVar[str] = "booking.seat_confirmed.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    start_version: int
+    paid_by: Literal["money", "credit", "free"]
+    goals: str | None
+
+
+class PaymentRefusedV1(Event):
+    """Money came for a seat that cannot be had any more. It must go back in full."""
+
+    name: ClassVar[str] = "booking.payment_refused.v1"
+
+    seat_id: UUID | None = None
+    purchase_id: UUID | None = None
+    payment_id: UUID
+    reason: str
+
+
+class SeatCancelledV1(Event):
+    """The seat is given up. `refund` is what the student is owed, None if nothing was paid.
+
+    `sequence` is the calendar entry's SEQUENCE (RFC 5545) for this change; `was` tells
+    whether a confirmation had gone out before.
+    """
+
+    name: ClassVar[str] = "booking.seat_cancelled.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    was: Literal["held", "confirmed"]
+    by: Party
+    reason: str | None
+    refund: RefundTerms | None
+    credit: Literal["returned", "consumed", "none"]
+    sequence: int

@@ -1,0 +1,92 @@
+"""Strict types for what clients send: no silent conversion, nothing extra."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    PlainSerializer,
+    Strict,
+    StringConstraints,
+)
+
+
+
+
+class Input(BaseModel):
+    """A request body: unknown fields are an error, and so is a number sent as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(BaseModel):
+    """An answer, readable from a row or an object of the same field names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def _only_text(value: Any) -> Any:
+    if not isinstance(value, str | datetime):
+        raise ValueError("write it as RFC 3339, with an offset")  # noqa: TRY004
+    if isinstance(value, str) and value.strip().lstrip("+-").isdigit():
+        raise ValueError("write it as RFC 3339, with an offset")
+    return value
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("the character U+0000 is not allowed")
+    return text
+
+
+def _https_only(url: HttpUrl) -> str:
+    if url.scheme != "https" or url.username or url.password:
+        raise ValueError("must be an https URL without a user name")
+    return str(url)
+
+
+def _utc(at: datetime) -> str:
+    """RFC 3339 in UTC with `Z`, and no more digits than the instant has."""
+    text = at.astimezone(UTC).isoformat()
+    return text.removesuffix("+00:00") + "Z"
+
+
+Int = Annotated[int, Strict()]
+Bool = Annotated[bool, Strict()]
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""Any text PostgreSQL can store; give it a length with `Field` where it is used."""
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_storable),
+]
+"""One to 200 characters that are not all blank: names, titles."""
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_only_text),
+    PlainSerializer(_utc, return_type=str, when_used="json"),
+    Field(examples=["2026-06-19T18:00:00Z"]),
+]
+"""RFC 3339: with any offset on the way in (never without), with `Z` on the way out."""
+
+HttpsUrl = Annotated[
+    HttpUrl, AfterValidator(_https_only), Field(max_length=2000, examples=["https://…"])
+]
+
+
+class Money(Input):
+    """An amount in minor units (cents, yen, fils) and its ISO 4217 code."""
+
+    amount: Annotated[Int, Field(ge=0, le=99_999_999)]
+    currency: Annotated[
+        str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["USD"])
+    ]

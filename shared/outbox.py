@@ -1,0 +1,146 @@
+"""Events leave a service only through here, so that no event is lost or invented."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+
+import structlog
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractExchange
+from pydantic_core import to_json
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Uuid,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from shared import logs, traces
+from shared.contracts import Event
+from shared.db import MECHANISMS, Sessions, leave_work
+
+log = structlog.get_logger()
+
+OUTBOX = Table(
+    "outbox",
+    MECHANISMS,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("name", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+"""Events that are committed and about to be on the broker; a sent one is deleted."""
+
+BATCH = 200
+PUBLISH_TIMEOUT = 10.0
+
+Publish = Callable[["Row[Any]"], Awaitable[object]]
+
+
+async def publish(session: AsyncSession, *events: Event) -> None:
+    """Send the events if, and only if, the caller's transaction commits.
+
+    One statement for all of them. The correlation id and the trace of the present
+    request or message go along.
+    """
+    correlation_id = logs.correlation_id()
+    headers = traces.current_headers()
+    rows = [
+        {
+            "event_id": event.event_id,
+            "name": event.name,
+            "body": to_json(
+                event
+                if event.correlation_id
+                else event.model_copy(update={"correlation_id": correlation_id})
+            ),
+            "headers": headers,
+            "created_at": datetime.now(UTC),
+        }
+        for event in events
+    ]
+    if rows:
+        await session.exec(insert(OUTBOX).values(rows))
+        leave_work(session)
+
+
+async def send_batch(sessions: Sessions, send: Publish, size: int = BATCH) -> int:
+    """Put up to `size` events on the broker, oldest first; return how many arrived.
+
+    Confirms are awaited together; what was confirmed is deleted in the same
+    transaction, what was not stays. A crash in between sends an event again, with the
+    same `event_id`: consumers deduplicate in their inbox. Several relays may run this
+    at once (SKIP LOCKED), so order between events is not promised.
+    """
+    async with sessions.begin() as session:
+        unsent = (
+            select(OUTBOX)
+            .order_by(OUTBOX.c.id)
+            .limit(size)
+            .with_for_update(skip_locked=True)
+        )
+        rows = (await session.exec(unsent)).all()  # type: ignore[call-overload]
+        if not rows:
+            return 0
+        answers = await asyncio.gather(
+            *(asyncio.wait_for(send(row), PUBLISH_TIMEOUT) for row in rows),
+            return_exceptions=True,
+        )
+        failures = [each for each in answers if isinstance(each, BaseException)]
+        sent = [
+            row.id
+            for row, answer in zip(rows, answers, strict=True)
+            if not isinstance(answer, BaseException)
+        ]
+        await session.exec(delete(OUTBOX).where(OUTBOX.c.id.in_(sent)))
+    if failures:
+        log.warning("outbox.not_confirmed", count=len(failures), error=failures[0])
+        if not sent:
+            raise failures[0]
+    return len(sent)
+
+
+def to_exchange(exchange: AbstractExchange) -> Publish:
+    """Publish on `exchange`, persistent; returns once the broker has confirmed."""
+
+    async def send(row: "Row[Any]") -> object:
+        return await exchange.publish(
+            Message(
+                row.body,
+                headers=row.headers,
+                message_id=str(row.event_id),
+                correlation_id=str(row.event_id),
+                content_type="application/json",
+                delivery_mode=DeliveryMode.PERSISTENT,
+            ),
+            routing_key=row.name,
+            mandatory=False,
+            timeout=PUBLISH_TIMEOUT,
+        )
+
+    return send
+
+
+async def waiting(session: AsyncSession) -> tuple[int, datetime | None]:
+    """How many events wait to be sent, and since when the oldest does."""
+    query = select(func.count(), func.min(OUTBOX.c.created_at))
+    count, oldest = (await session.exec(query)).one()  # type: ignore[call-overload]
+    return count, oldest
+
+
+__all__ = ["OUTBOX", "publish", "send_batch", "to_exchange", "waiting"]

@@ -1,0 +1,48 @@
+"""The frame around each HTTP request: its ids, its log context, its trace."""
+
+import re
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import logs, traces
+from shared.ids import new_id
+from shared.metrics import Metrics, observe
+
+WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+def request_id(scope: Scope) -> str:
+    """The caller's `X-Request-Id` if it is harmless, else a new one."""
+    given = dict(scope["headers"]).get(b"x-request-id", b"")
+    return given.decode() if WELL_FORMED.fullmatch(given) else str(new_id())
+
+
+class RequestContext:
+    """Gives each request an id that its logs, its events and its answer carry."""
+
+    def __init__(
+        self, app: ASGIApp, service: str, metrics: Metrics, tracer: traces.Tracer
+    ) -> None:
+        self.app = observe(app, metrics)
+        self.service = service
+        self.tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identity = request_id(scope)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = identity
+            await send(message)
+
+        with (
+            logs.context(
+                service=self.service, request_id=identity, correlation_id=identity
+            ),
+            traces.server_span(self.tracer, scope),
+        ):
+            await self.app(scope, receive, answer)

@@ -1,0 +1,55 @@
+"""Work that a service does by itself: send events, call vendors, emit ticks."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger()
+
+LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """`step` does what is due and returns how much that was; it is called for ever.
+
+    It is called again at once while it finds work, after the `wake` event, or after
+    `interval` seconds. What it raises is logged; it is then tried again after a pause
+    that doubles up to half a minute.
+    """
+
+    name: str
+    step: Callable[[], Awaitable[int]]
+    wake: asyncio.Event
+    interval: float = 1.0
+
+    async def run(self) -> None:
+        pause = self.interval
+        while True:
+            self.wake.clear()
+            try:
+                done = await self.step()
+            except Exception:
+                log.exception("worker.failed", worker=self.name)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            pause = self.interval
+            if not done:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), self.interval)
+
+
+@contextlib.asynccontextmanager
+async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
+    """Run the workers while the block lasts; at its end they are cancelled and gone."""
+    tasks = [asyncio.create_task(each.run(), name=each.name) for each in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
