@@ -71,7 +71,7 @@ def delay_exchange(delay: str, declare: bool = False) -> RabbitExchange:
 
 
 def handler_queue(name: str, event: type[Event], declare: bool = False) -> RabbitQueue:
-    """The queue of one handler. At run time it is only looked up: `migrate` declares."""
+    """The queue of one handler; only looked up at run time: `migrate` declares it."""
     return RabbitQueue(
         name,
         routing_key=event.name,

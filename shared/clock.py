@@ -28,5 +28,6 @@ class SystemClock:
         return datetime.now(UTC)
 
     async def until(self, instant: datetime) -> None:
-        while (left := (instant - self.now()).total_seconds()) > 0:
+        while (left := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110
+            # in pieces, because the host's clock may be set meanwhile
             await asyncio.sleep(min(left, 60))

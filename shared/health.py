@@ -15,7 +15,7 @@ PATIENCE = 2.0
 
 @router.get("/health/live")
 async def live() -> dict[str, str]:
-    """The process runs. Says nothing about what it needs: a restart cannot help that."""
+    """The process runs. What it needs is left out: a restart would not help that."""
     return {"status": "ok"}
 
 

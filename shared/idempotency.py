@@ -15,7 +15,16 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy import Column, DateTime, LargeBinary, String, Table, delete, select, update
+from sqlalchemy import (
+    Column,
+    DateTime,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -58,7 +67,7 @@ class Claim:
 
     async def keep(self, response: Response) -> None:
         """Store a success, to be committed or rolled back with the effect."""
-        if response.status_code >= 300:  # noqa: PLR2004
+        if response.status_code >= 300:
             return
         headers = {
             name: value
@@ -75,9 +84,7 @@ class Claim:
         )
 
 
-async def claim(
-    session: AsyncSession, request: Request, caller: Caller | None
-) -> None:
+async def claim(session: AsyncSession, request: Request, caller: Caller | None) -> None:
     """Claim the request's key, if it has one; the route's answer is then kept.
 
     While another request with the same key is under way, this waits for its commit.

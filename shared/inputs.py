@@ -17,8 +17,6 @@ from pydantic import (
 )
 
 
-
-
 class Input(BaseModel):
     """A request body: unknown fields are an error, and so is a number sent as text."""
 

@@ -23,5 +23,5 @@ def run(metadata: MetaData) -> None:
 
 
 def create_mechanisms() -> None:
-    """Create the tables of the shared mechanisms; first step of every first revision."""
+    """Create the mechanisms' tables: the first step of every first revision."""
     MECHANISMS.create_all(op.get_bind())

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-
 import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractExchange

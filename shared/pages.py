@@ -37,12 +37,8 @@ class Keyset:
             return None
         try:
             parts = json.loads(base64.urlsafe_b64decode(self._cursor.encode()))
-            if not isinstance(parts, list) or len(parts) != len(types):
-                raise ValueError(parts)
-            return tuple(
-                read(str(part)) for read, part in zip(types, parts, strict=True)
-            )
-        except (ValueError, TypeError) as error:
+            return tuple(read(part) for read, part in zip(types, parts, strict=True))
+        except (ValueError, TypeError, AttributeError) as error:
             message = "use the next_cursor of the page before"
             raise InvalidRequest(
                 "The cursor does not belong to this list.",

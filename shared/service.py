@@ -1,4 +1,4 @@
-"""The process that every service is: its routes, handlers and workers under one roof."""
+"""The process that every service is: routes, handlers and workers under one roof."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 Count = Callable[[AsyncSession], Awaitable[int]]
 
 KEEP_ALIVE = 75
-"""Seconds; longer than the gateway keeps an idle connection, so that it closes first."""
+"""Seconds; longer than the gateway keeps idle connections, so that it closes first."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ Party = Literal["student", "coach", "admin", "system"]
 
 
 class RefundTerms(Value):
-    """What a cancellation gives back: minor units, its percent and the rule that said so."""
+    """What a cancellation gives back, in minor units, and the rule that said so."""
 
     amount: int
     currency: str
@@ -74,7 +74,7 @@ class PaymentRefusedV1(Event):
 
 
 class SeatCancelledV1(Event):
-    """The seat is given up. `refund` is what the student is owed, None if nothing was paid.
+    """The seat is given up. `refund` is what is owed, None if nothing was paid.
 
     `sequence` is the calendar entry's SEQUENCE (RFC 5545) for this change; `was` tells
     whether a confirmation had gone out before.

@@ -7,7 +7,7 @@ from shared.contracts import Event, Value
 
 
 class GameRate(Value):
-    """A game the coach teaches; `hourly_rate` in minor units, None for the base rate."""
+    """A game the coach teaches; `hourly_rate` in minor units, None: the base rate."""
 
     slug: str
     hourly_rate: int | None

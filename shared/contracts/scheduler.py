@@ -1,4 +1,4 @@
-"""What the scheduler says: that an instant has come. Who is due is the hearers' business.
+"""What the scheduler says: that an instant has come. Who is due, the hearers decide.
 
 A tick stands for the span `(previous_due_at, due_at]`. When many were missed, one tick
 stands for all of them, and a handler does the work of the whole span in one go.
