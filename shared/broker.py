@@ -224,6 +224,7 @@ def attach(
     sessions: Sessions,
     clock: Clock,
     metrics: Metrics,
+    tracer: traces.Tracer,
 ) -> None:
     """Make `broker` call the handlers, each in a transaction with its inbox claim."""
 
@@ -238,7 +239,7 @@ def attach(
             channel=Channel(prefetch_count=PREFETCH, on_return_raises=True),
             ack_policy=AckPolicy.NACK_ON_ERROR,
         )
-        subscribe(_consumer(each, handlers.service, sessions, clock, metrics))
+        subscribe(_consumer(each, handlers.service, sessions, clock, metrics, tracer))
 
 
 def _consumer(
@@ -247,13 +248,14 @@ def _consumer(
     sessions: Sessions,
     clock: Clock,
     metrics: Metrics,
+    tracer: traces.Tracer,
 ) -> Callable[..., Awaitable[None]]:
     async def consume(event: Event, message: RabbitMessage) -> None:
         started = perf_counter()
         correlation_id = event.correlation_id or str(event.event_id)
         with (
             logs.context(service=service, correlation_id=correlation_id),
-            traces.consumer_span(message.headers, handler.queue),
+            traces.consumer_span(tracer, message.headers, handler.queue),
         ):
             async with sessions.begin() as session:
                 new = await inbox.claim(session, handler.queue, event.event_id)

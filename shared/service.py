@@ -10,10 +10,11 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
+from opentelemetry.sdk.trace import TracerProvider
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared import broker as messaging
-from shared import db, health, logs, outbox, requests, web
+from shared import db, health, logs, outbox, requests, traces, web
 from shared.auth import Verifier, fetch_jwks
 from shared.broker import Handlers
 from shared.clock import Clock, SystemClock
@@ -46,6 +47,7 @@ class Parts:
     broker: RabbitBroker
     verifier: Verifier
     metrics: Metrics
+    spans: TracerProvider
     router: APIRouter | None = None
     workers: list[Worker] = field(default_factory=list)
     backlogs: dict[str, Count] = field(default_factory=dict)
@@ -73,9 +75,17 @@ def assemble(
         broker=broker or messaging.make_broker(settings.amqp_url.get_secret_value()),
         verifier=verifier or Verifier(fetch_jwks(settings.jwks_url)),
         metrics=Metrics(),
+        spans=traces.make_provider(name, settings.otlp_endpoint),
         router=router,
     )
-    messaging.attach(parts.broker, handlers, sessions, parts.clock, parts.metrics)
+    messaging.attach(
+        parts.broker,
+        handlers,
+        sessions,
+        parts.clock,
+        parts.metrics,
+        parts.spans.get_tracer(name),
+    )
     return parts
 
 
@@ -93,6 +103,7 @@ def make_app(parts: Parts) -> FastAPI:
             await asyncio.gather(joining, return_exceptions=True)
             await parts.broker.stop()
             await db.engine_of(parts.sessions).dispose()
+            parts.spans.shutdown()
 
     app = FastAPI(title=parts.name, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
@@ -104,7 +115,12 @@ def make_app(parts: Parts) -> FastAPI:
         app.include_router(parts.router)
     app.include_router(health.router)
     web.answer_with_problems(app)
-    app.add_middleware(requests.RequestContext, parts.name, parts.metrics)
+    app.add_middleware(
+        requests.RequestContext,
+        parts.name,
+        parts.metrics,
+        parts.spans.get_tracer(parts.name),
+    )
     return app
 
 
