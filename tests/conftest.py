@@ -1,0 +1,38 @@
+"""What every test gets: the servers of `tests.servers`, and a guard over its loop."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.servers.run", "tests.servers.fixtures"]
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+class LoopErrors(logging.Handler):
+    """Keeps what event loops complain about."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def loop_errors() -> Iterator[list[str]]:
+    """Fails a test whose loop complains: an exception nobody retrieved, a lost task.
+
+    A test that provokes such a complaint asks for this list and clears it.
+    """
+    handler = LoopErrors()
+    logging.getLogger("asyncio").addHandler(handler)
+    yield handler.messages
+    logging.getLogger("asyncio").removeHandler(handler)
+    assert not handler.messages

@@ -1,0 +1,1 @@
+"""A package with one migration, for the tests of the fixtures."""
