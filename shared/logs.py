@@ -1,116 +1,160 @@
-"""Logs: one JSON object a line, with the ids that tie a request to all it caused."""
+"""Structured logs: a JSON object a line on stdout, ours and the libraries' alike."""
 
-import contextlib
+import dataclasses
 import logging
+import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
+from opentelemetry import trace
+from pydantic import BaseModel
 from structlog.contextvars import bound_contextvars, get_contextvars
+from structlog.stdlib import ExtraAdder, ProcessorFormatter
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-SECRETS = frozenset(
-    {
-        "access_token",
-        "authorization",
-        "card_number",
-        "client_secret",
-        "cookie",
-        "cvc",
-        "password",
-        "refresh_token",
-        "secret",
-        "set-cookie",
-        "signature",
-        "stripe-signature",
-        "token",
-    }
+SECRETS = tuple(
+    "password passwordhash token authorization cookie"
+    " cardnumber cvc secret signature".split()
 )
-HIDDEN = "[hidden]"
+"""Endings of the names, as bare lower-case letters, whose values are never logged."""
 
-EventDict = MutableMapping[str, Any]
+DEEPEST = 8
 
-
-def hide_secrets(_: object, __: str, event: EventDict) -> EventDict:
-    """Replace the values of secret keys, at any depth."""
-    return {key: _hidden(key, value) for key, value in event.items()}
-
-
-def _hidden(key: object, value: Any) -> Any:
-    if isinstance(key, str) and key.lower() in SECRETS:
-        return HIDDEN
-    if isinstance(value, dict):
-        return {name: _hidden(name, each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_hidden(None, each) for each in value]
-    return value
+TALKATIVE = ("httpx2", "stripe")
+"""Libraries that log every URL they call, with what stands in it, at INFO."""
 
 
 def configure(service: str, level: str, *, json: bool = True) -> None:
-    """Send all logs of this process, the libraries' too, to standard output.
+    """Send everything that this process logs through one pipeline; call it at start.
 
-    `json=False` writes for a person's eyes. A `service` in the context wins over this
-    one: in local mode several services share a process.
+    `service` names the lines that are logged outside any `context(service=...)`.
+    `level` is a standard name such as INFO; ValueError for another. `json=False`
+    prints for people. Calling it again replaces what was configured.
     """
-    shared: list[Any] = [
+    before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        _named(service),
+        _default_service(service),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        hide_secrets,
+        add_trace,
     ]
-    renderers: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-        if json
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stdout.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
+    first, last = (
+        structlog.stdlib.filter_by_level,
+        ProcessorFormatter.wrap_for_formatter,
     )
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[first, *before, last],
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
+        logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *renderers,
-            ],
-        )
+    formatter = ProcessorFormatter(
+        foreign_pre_chain=[*before, ExtraAdder()],
+        processors=[ProcessorFormatter.remove_processors_meta, *_ending(json)],
     )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level)
+    _take_over(formatter, level.upper())
 
 
-def _named(service: str) -> Any:
-    def name(_: object, __: str, event: EventDict) -> EventDict:
-        event.setdefault("service", service)
-        return event
+def context(**fields: str) -> AbstractContextManager[None]:
+    """Add the fields to every line logged inside, also by tasks started there.
 
-    return name
-
-
-@contextlib.contextmanager
-def context(**values: str) -> Iterator[None]:
-    """Add these values to every log line of the block, tasks begun in it included."""
-    with bound_contextvars(**values):
-        yield
+    `service`, `request_id` and `correlation_id` are the ones with a meaning to others.
+    """
+    return bound_contextvars(**fields)
 
 
 def correlation_id() -> str | None:
-    """The id of the request that everything here goes back to, if there is one."""
-    value: str | None = get_contextvars().get("correlation_id")
+    """What joins all that one request has set off, across services; None outside."""
+    found: str | None = get_contextvars().get("correlation_id")
+    return found
+
+
+def add_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Name the span that is under way, so that a line leads to its trace."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        line["trace_id"] = trace.format_trace_id(span.trace_id)
+        line["span_id"] = trace.format_span_id(span.span_id)
+    return line
+
+
+def drop_secrets(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Leave out what `SECRETS` names, in nested values, models and header pairs too."""
+    line.pop("color_message", None)  # uvicorn's second copy of its message
+    return _without_secrets(line, 0)  # type: ignore[no-any-return]
+
+
+def _without_secrets(value: Any, depth: int) -> Any:
+    if isinstance(value, str | int | float | None):
+        return value
+    if depth > DEEPEST:
+        return "..."
+    if isinstance(value, BaseModel) or dataclasses.is_dataclass(value):
+        value = getattr(value, "__dict__", type(value).__qualname__)
+    if isinstance(value, Mapping):
+        return {
+            _text(name): _without_secrets(each, depth + 1)
+            for name, each in value.items()
+            if not _is_secret(name)
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [
+            _without_secrets(each, depth + 1) for each in value if not _is_pair(each)
+        ]
     return value
+
+
+def _is_pair(value: object) -> bool:
+    """True for a header such as `(b"cookie", b"...")`."""
+    return isinstance(value, list | tuple) and len(value) == 2 and _is_secret(value[0])
+
+
+def _is_secret(name: object) -> bool:
+    if not isinstance(name, str | bytes):
+        return False
+    letters = re.sub(r"[^a-z]", "", _text(name).lower())
+    return letters.removesuffix("s").endswith(SECRETS)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return repr(value) if isinstance(value, BaseException) else str(value)
+
+
+def _default_service(service: str) -> Processor:
+    def add(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+        line.setdefault("service", service)
+        return line
+
+    return add
+
+
+def _ending(json: bool) -> list[Processor]:
+    if not json:
+        plain = structlog.dev.plain_traceback  # the other formatters print locals
+        return [drop_secrets, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+    as_fields = ExceptionDictTransformer(show_locals=False)  # locals hold secrets
+    return [
+        structlog.processors.ExceptionRenderer(as_fields),
+        drop_secrets,
+        structlog.processors.JSONRenderer(default=_text),
+    ]
+
+
+def _take_over(formatter: logging.Formatter, level: str) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.setLevel(level)
+    root.handlers[:] = [handler]
+    for name in list(root.manager.loggerDict):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,11 +1,13 @@
-"""Traces: one tree from the client's request through outbox and messages to the mail.
+"""Traces that pass from a request through the outbox and a message to its handlers.
 
-Context travels as W3C `traceparent`: in HTTP headers, in outbox rows, in messages.
-There is no global provider, because several services may share a process.
+The context travels as W3C `traceparent` and `tracestate`, in HTTP headers and in
+message headers. Each service has a tracer of its own and nothing is global, because
+several services may share a process. Spans carry no path and no exception's message:
+both may hold what is private. The log line with the span's id has the details.
 """
 
-import contextlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry.context import Context
@@ -13,69 +15,107 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, Tracer
-from opentelemetry.trace.propagation.tracecontext import (
-    TraceContextTextMapPropagator,
-)
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
-_propagator = TraceContextTextMapPropagator()
+from shared.metrics import UNMATCHED, method, route_template
+
+W3C = TraceContextTextMapPropagator()
 
 
-def make_provider(service: str, endpoint: str | None) -> TracerProvider:
-    """Spans go to the OTLP/HTTP collector at `endpoint`; without one, only ids travel.
+class Tracer:
+    """Starts the spans of one service."""
 
-    `shutdown()` at the end sends what is left.
+    def __init__(self, provider: TracerProvider) -> None:
+        self.provider = provider
+        self._tracer = provider.get_tracer("scrimline")
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        kind: SpanKind,
+        headers: Mapping[str, str],
+        attributes: Mapping[str, str],
+    ) -> Iterator[Span]:
+        """A span under the one that `headers` name; a new trace if they name none."""
+        with self._tracer.start_as_current_span(
+            name,
+            W3C.extract(headers, Context()),
+            kind,
+            attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                span.set_status(StatusCode.ERROR)
+                span.set_attribute("error.type", type(error).__qualname__)
+                raise
+
+    def shutdown(self) -> None:
+        """Send what is left, then stop. Blocks for up to 30 s: call it in a thread."""
+        self.provider.shutdown()
+
+
+def configure(service: str, endpoint: str | None) -> Tracer:
+    """A tracer whose spans go to the OTLP/HTTP collector at `endpoint`, in batches.
+
+    `endpoint` is the collector's base URL, such as `http://collector:4318`. Without one
+    nothing is sent, yet ids are made and passed on.
     """
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    if endpoint is not None:
-        exporter = OTLPSpanExporter(endpoint=endpoint)
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": service}), shutdown_on_exit=False
+    )
+    if endpoint:
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
+    return Tracer(provider)
 
 
-@contextlib.contextmanager
-def server_span(tracer: Tracer, scope: Scope) -> Iterator[None]:
-    """The span of one HTTP request, a child of the caller's if it sent one."""
+@contextmanager
+def server_span(tracer: Tracer, scope: Scope) -> Iterator[Span]:
+    """The span of one HTTP request, under the caller's; named after its route."""
     headers = {
-        name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
     }
-    with tracer.start_as_current_span(
-        scope["method"],
-        context=_parent(headers),
-        kind=SpanKind.SERVER,
-        attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
-    ) as span:
-        yield
-        if (route := getattr(scope.get("route"), "path", None)) is not None:
-            span.update_name(f"{scope['method']} {route}")
+    verb = method(scope)
+    attributes = {"http.request.method": verb}
+    with tracer.span(verb, SpanKind.SERVER, _only_w3c(headers), attributes) as span:
+        try:
+            yield span
+        finally:
+            route = route_template(scope)
+            if route != UNMATCHED:
+                span.update_name(f"{verb} {route}")
+                span.set_attribute("http.route", route)
 
 
-@contextlib.contextmanager
+@contextmanager
 def consumer_span(
     tracer: Tracer, headers: Mapping[str, Any], name: str
-) -> Iterator[None]:
-    """The span of one handled message, a child of what published it."""
-    with tracer.start_as_current_span(
-        name, context=_parent(headers), kind=SpanKind.CONSUMER
-    ):
-        yield
+) -> Iterator[Span]:
+    """The span of one delivery to the queue `name`, under the publisher's span."""
+    attributes = {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": name,
+    }
+    with tracer.span(name, SpanKind.CONSUMER, _only_w3c(headers), attributes) as span:
+        yield span
 
 
 def current_headers() -> dict[str, str]:
-    """The present trace as headers, for an outbox row to carry on."""
+    """The present span as message headers; empty outside any span."""
     headers: dict[str, str] = {}
-    _propagator.inject(headers)
+    W3C.inject(headers)
     return headers
 
 
-def _parent(headers: Mapping[str, Any]) -> Context:
-    known = {
-        name: str(headers[name])
-        for name in ("traceparent", "tracestate")
-        if name in headers
-    }
-    return _propagator.extract(known)
-
-
-__all__ = ["Tracer", "consumer_span", "current_headers", "make_provider", "server_span"]
+def _only_w3c(headers: Mapping[str, Any]) -> dict[str, str]:
+    """What may be parsed: foreign publishers put any type into any header."""
+    given = {name: headers.get(name) for name in W3C.fields}
+    return {name: text for name, text in given.items() if isinstance(text, str)}
