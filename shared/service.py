@@ -10,7 +10,6 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
-from opentelemetry.sdk.trace import TracerProvider
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared import broker as messaging
@@ -22,6 +21,7 @@ from shared.db import Sessions
 from shared.metrics import Metrics
 from shared.outages import is_outage
 from shared.settings import ServiceSettings
+from shared.traces import Tracer
 from shared.workers import Worker, running
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Parts:
     broker: RabbitBroker
     verifier: Verifier
     metrics: Metrics
-    spans: TracerProvider
+    tracer: Tracer
     router: APIRouter | None = None
     workers: list[Worker] = field(default_factory=list)
     backlogs: dict[str, Count] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def assemble(
         broker=broker or messaging.make_broker(settings.amqp_url.get_secret_value()),
         verifier=verifier or Verifier(fetch_jwks(settings.jwks_url)),
         metrics=Metrics(),
-        spans=traces.make_provider(name, settings.otlp_endpoint),
+        tracer=traces.configure(name, settings.otlp_endpoint),
         router=router,
     )
     messaging.attach(
@@ -84,7 +84,7 @@ def assemble(
         sessions,
         parts.clock,
         parts.metrics,
-        parts.spans.get_tracer(name),
+        parts.tracer,
     )
     return parts
 
@@ -103,7 +103,7 @@ def make_app(parts: Parts) -> FastAPI:
             await asyncio.gather(joining, return_exceptions=True)
             await parts.broker.stop()
             await db.engine_of(parts.sessions).dispose()
-            parts.spans.shutdown()
+            await asyncio.to_thread(parts.tracer.shutdown)
 
     app = FastAPI(title=parts.name, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
@@ -119,7 +119,7 @@ def make_app(parts: Parts) -> FastAPI:
         requests.RequestContext,
         parts.name,
         parts.metrics,
-        parts.spans.get_tracer(parts.name),
+        parts.tracer,
     )
     return app
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -23,7 +23,7 @@ class Worker:
 
     name: str
     step: Callable[[], Awaitable[int]]
-    wake: asyncio.Event
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
     interval: float = 1.0
 
     async def run(self) -> None:

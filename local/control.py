@@ -1,0 +1,132 @@
+"""What local mode adds at the gateway: a clock to move, a question whether all is done.
+
+None of these routes exists when the gateway runs outside local mode.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import Field
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local.clock import MovableClock
+from local.settings import LocalSettings
+from shared import web
+from shared.errors import Unavailable
+from shared.inputs import Input, Instant, Int, Output
+
+Pending = Callable[[], Awaitable[dict[str, int]]]
+
+LONGEST_MOVE = timedelta(days=31)
+PATIENCE = 30.0
+GLANCE = 0.02
+
+PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+)
+
+
+class Move(Input):
+    advance_seconds: Annotated[Int, Field(ge=0, le=LONGEST_MOVE.total_seconds())]
+
+
+class Time(Output):
+    now: Instant
+
+
+class StillBusy(Unavailable):
+    slug = "still-busy"
+    title = "Something is still to be done"
+
+
+async def until_empty(pending: Pending, *, only: str | None = None) -> dict[str, int]:
+    """Wait until nothing is pending, PATIENCE seconds at most; return what is left.
+
+    Two looks in a row must find nothing: a message may be between two places. `only`
+    restricts the question to the names that end in it.
+    """
+    calm = 0
+    left: dict[str, int] = {}
+    for _ in range(int(PATIENCE / GLANCE)):
+        left = {
+            name: count
+            for name, count in (await pending()).items()
+            if count and (only is None or name.endswith(only))
+        }
+        calm = 0 if left else calm + 1
+        if calm > 1:
+            break
+        await asyncio.sleep(GLANCE)
+    return left
+
+
+def create_app(
+    settings: LocalSettings,
+    clock: MovableClock,
+    pending: Pending,
+    tick_consequences: Pending,
+) -> FastAPI:
+    """The local routes; everything else is the gateway's.
+
+    `pending` counts all work that is not done yet, by name; `tick_consequences` only
+    the ticks that are due and the messages that carry them.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    web.answer_with_problems(app)
+
+    @app.get("/local/clock")
+    async def read_clock() -> Time:
+        return Time(now=clock.now())
+
+    @app.post("/local/clock")
+    async def move_clock(move: Move) -> Time:
+        clock.advance(timedelta(seconds=move.advance_seconds))
+        left = await until_empty(tick_consequences)
+        if left:
+            raise StillBusy("Ticks are still being handled.", retry_after=1, left=left)
+        return Time(now=clock.now())
+
+    @app.get("/local/idle")
+    async def idle() -> dict[str, str]:
+        left = await until_empty(pending)
+        if left:
+            raise StillBusy("Not idle yet.", retry_after=1, left=left)
+        return {"status": "idle"}
+
+    @app.get("/", response_class=HTMLResponse)
+    async def links() -> str:
+        return _page("links.html", settings=settings, now=clock.now())
+
+    @app.get("/checkout/{outcome}", response_class=HTMLResponse)
+    async def after_checkout(outcome: Literal["success", "cancel"]) -> str:
+        return _page("checkout.html", paid=outcome == "success")
+
+    return app
+
+
+def _page(template: str, **values: object) -> str:
+    return PAGES.get_template(template).render(**values)
+
+
+class Door:
+    """Sends local mode's own paths to its app and all others to the gateway."""
+
+    def __init__(self, own: ASGIApp, gateway: ASGIApp) -> None:
+        self._own = own
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        own = path == "/" or path.startswith(("/local/", "/checkout/"))
+        await (self._own if own else self._gateway)(scope, receive, send)
+
+
+__all__ = ["Door", "create_app", "until_empty"]

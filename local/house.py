@@ -1,0 +1,215 @@
+"""The whole marketplace in one process, with stand-ins for the outside."""
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from local import control
+from local.broker import LocalBroker, MessageBus
+from local.clock import MovableClock
+from local.keys import Keys, keep_keys
+from local.mailbox.app import create_app as create_mailbox
+from local.mailbox.sink import start_smtp
+from local.mailbox.store import Store as MailStore
+from local.postgres import Postgres
+from local.processes import free_port
+from local.settings import SERVICES, LocalSettings
+from local.stripe.app import create_app as create_double
+from local.stripe.settings import DoubleSettings
+from shared import db, service
+from shared.auth import Verifier
+from shared.broker import declare_topology
+from shared.contracts.scheduler import Tick
+
+BEHIND_THE_GATEWAY = ("accounts", "coaches", "booking", "payments")
+
+MANY = 2000
+"""Requests a minute that one address may make here: demonstrations are in a hurry."""
+
+
+class House:
+    """All of it, started by `open` and gone when that block ends.
+
+    `apps` are the services' web apps by name, `pending` counts what is left to do.
+    """
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.settings = settings
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self.keys: Keys = keep_keys(settings.data / "keys.json")
+        self.clock = MovableClock(settings.data / "clock")
+        self.bus = MessageBus(settings.data / "messages.sqlite")
+        self.mails = MailStore(settings.data / "mails.sqlite")
+        self.smtp_port = free_port()
+        self.apps: dict[str, FastAPI] = {}
+        self.double = create_double(self._double_settings(), self.clock)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["House"]:
+        """Run everything while the block lasts."""
+        async with AsyncExitStack() as stack:
+            urls = await self._databases(stack)
+            stack.callback(self.bus.close)
+            smtp = await start_smtp("127.0.0.1", self.smtp_port, self.mails)
+            stack.callback(smtp.close)
+            for name in SERVICES:
+                self.apps[name] = self._app(name, urls[name])
+            await self._prepare(urls)
+            for app in (*self.apps.values(), self.double):
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            for app, port in await self._doors(stack, urls["gateway"]):
+                await stack.enter_async_context(serving(app, port))
+            yield self
+
+    async def pending(self) -> dict[str, int]:
+        """How much is still to be done, by where it lies; dead letters do not count."""
+        counts = await self.tick_consequences()
+        for name, app in self.apps.items():
+            for kind, count in (await service.backlog(app.state.parts)).items():
+                counts[f"{name}.{kind}"] = count
+        for queue, count in self.bus.pending().items():
+            if not queue.endswith(".dead"):
+                counts[queue] = count
+        counts["stripe.webhooks"] = self.double.state.pending()
+        return counts
+
+    async def tick_consequences(self) -> dict[str, int]:
+        """The ticks that are due and not said, and those that are not handled yet."""
+        backlog = await service.backlog(self.apps["scheduler"].state.parts)
+        counts = {f"scheduler.{kind}": count for kind, count in backlog.items()}
+        waiting = self.bus.pending()
+        for app in self.apps.values():
+            for handler in app.state.parts.handlers.items:
+                if issubclass(handler.event, Tick):
+                    counts[handler.queue] = waiting.get(handler.queue, 0)
+        return counts
+
+    async def _databases(self, stack: AsyncExitStack) -> Mapping[str, str]:
+        postgres = Postgres(self.settings.data / "postgres")
+        stack.callback(postgres.close)
+        await asyncio.to_thread(postgres.start)
+        return await postgres.create_service_databases([*SERVICES, "gateway"])
+
+    async def _prepare(self, urls: Mapping[str, str]) -> None:
+        for name in SERVICES:
+            await db.migrate(urls[name], f"services.{name}")
+        await db.migrate(urls["gateway"], "gateway")
+        broker = LocalBroker(self.bus)
+        async with broker:
+            for app in self.apps.values():
+                await declare_topology(broker, app.state.parts.handlers)
+
+    def _app(self, name: str, database_url: str) -> FastAPI:
+        module = importlib.import_module(f"services.{name}.app")
+        settings_type = getattr(module, f"{name.title()}Settings")
+        settings = settings_type(
+            environment="local",
+            database_url=database_url,
+            amqp_url="amqp://in-process",
+            database_pool_size=5,
+            **self._own_settings().get(name, {}),
+        )
+        app: FastAPI = module.create_app(
+            settings,
+            broker=LocalBroker(self.bus),
+            clock=self.clock,
+            verifier=Verifier(self._jwks),
+        )
+        return app
+
+    def _own_settings(self) -> dict[str, dict[str, Any]]:
+        door = self.settings.gateway_url
+        return {
+            "accounts": {"signing_keys": self.keys.signing},
+            "payments": {
+                "stripe_api_key": self.keys.stripe_api,
+                "stripe_webhook_secret": self.keys.stripe_webhook,
+                "stripe_api_base": f"http://127.0.0.1:{self.settings.stripe_port}",
+                "checkout_success_url": f"{door}/checkout/success",
+                "checkout_cancel_url": f"{door}/checkout/cancel",
+            },
+            "notifications": {
+                "smtp_host": "127.0.0.1",
+                "smtp_port": self.smtp_port,
+                "public_url": door,
+            },
+        }
+
+    async def _jwks(self) -> Mapping[str, Any]:
+        jwks: Mapping[str, Any] = self.apps["accounts"].state.jwks
+        return jwks
+
+    def _double_settings(self) -> DoubleSettings:
+        door = f"http://127.0.0.1:{self.settings.gateway_port}"
+        return DoubleSettings(
+            webhook_url=f"{door}/payments/webhook/",
+            webhook_secret=self.keys.stripe_webhook,
+            public_url=self.settings.stripe_url,
+            store=self.settings.data / "stripe.sqlite",
+        )
+
+    async def _doors(
+        self, stack: AsyncExitStack, database_url: str
+    ) -> list[tuple[ASGIApp, int]]:
+        module = importlib.import_module("gateway.app")
+        settings = module.GatewaySettings(
+            environment="local",
+            database_url=database_url,
+            address_per_minute=MANY,
+            user_per_minute=MANY,
+            sign_in_per_minute=MANY,
+        )
+        upstreams = {name: self.apps[name] for name in BEHIND_THE_GATEWAY}
+        gateway, pages = module.build(settings, upstreams)
+        lifespan = pages.router.lifespan_context(pages)
+        await stack.enter_async_context(lifespan)
+        own = control.create_app(
+            self.settings, self.clock, self.pending, self.tick_consequences
+        )
+        return [
+            (control.Door(own, gateway), self.settings.gateway_port),
+            (create_mailbox(self.mails), self.settings.mailbox_port),
+            (self.double, self.settings.stripe_port),
+        ]
+
+
+class Quiet(uvicorn.Server):
+    """A server that leaves the signals to whoever started it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, port: int) -> AsyncIterator[None]:
+    """Serve `app` on a loopback port; raises OSError when the port is taken."""
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = Quiet(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        if task.done():
+            await task
+            raise OSError(f"port {port} is taken")
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
