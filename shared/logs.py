@@ -13,14 +13,12 @@ from opentelemetry import trace
 from pydantic import BaseModel
 from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.stdlib import ExtraAdder, ProcessorFormatter
-from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-SECRETS = tuple(
-    "password passwordhash token authorization cookie"
-    " cardnumber cvc secret signature".split()
+SECRET = re.compile(
+    r"(password(hash)?|token|authorization|cookie|cardnumber|cvc|secret|signature)s?$"
 )
-"""Endings of the names, as bare lower-case letters, whose values are never logged."""
+"""How a name ends, as bare lower-case letters, whose value is never logged."""
 
 DEEPEST = 8
 
@@ -43,12 +41,9 @@ def configure(service: str, level: str, *, json: bool = True) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_trace,
     ]
-    first, last = (
-        structlog.stdlib.filter_by_level,
-        ProcessorFormatter.wrap_for_formatter,
-    )
+    to_formatter = ProcessorFormatter.wrap_for_formatter
     structlog.configure(
-        processors=[first, *before, last],
+        processors=[structlog.stdlib.filter_by_level, *before, to_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
@@ -83,7 +78,7 @@ def add_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
 
 
 def drop_secrets(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Leave out what `SECRETS` names, in nested values, models and header pairs too."""
+    """Leave out what `SECRET` names, in nested values, models and header pairs too."""
     line.pop("color_message", None)  # uvicorn's second copy of its message
     return _without_secrets(line, 0)  # type: ignore[no-any-return]
 
@@ -114,10 +109,8 @@ def _is_pair(value: object) -> bool:
 
 
 def _is_secret(name: object) -> bool:
-    if not isinstance(name, str | bytes):
-        return False
     letters = re.sub(r"[^a-z]", "", _text(name).lower())
-    return letters.removesuffix("s").endswith(SECRETS)
+    return SECRET.search(letters) is not None
 
 
 def _text(value: object) -> str:
@@ -127,18 +120,15 @@ def _text(value: object) -> str:
 
 
 def _default_service(service: str) -> Processor:
-    def add(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-        line.setdefault("service", service)
-        return line
-
-    return add
+    return lambda _, __, line: {"service": service, **line}
 
 
 def _ending(json: bool) -> list[Processor]:
     if not json:
-        plain = structlog.dev.plain_traceback  # the other formatters print locals
+        plain = structlog.dev.plain_traceback
         return [drop_secrets, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
-    as_fields = ExceptionDictTransformer(show_locals=False)  # locals hold secrets
+    # without locals, for those hold secrets
+    as_fields = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(as_fields),
         drop_secrets,
@@ -152,9 +142,8 @@ def _take_over(formatter: logging.Formatter, level: str) -> None:
     root = logging.getLogger()
     root.setLevel(level)
     root.handlers[:] = [handler]
-    for name in list(root.manager.loggerDict):
-        library = logging.getLogger(name)
-        library.handlers.clear()
-        library.propagate = True
+    faststream = logging.getLogger("faststream")  # the one that prints by itself
+    faststream.handlers.clear()
+    faststream.propagate = True
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
