@@ -56,7 +56,10 @@ class Limit:
 
 @dataclass(slots=True)
 class Lease:
-    """What this replica may still spend before `ends` (monotonic seconds)."""
+    """What this replica may still spend before `ends` (monotonic seconds).
+
+    `exhausted` says that there is no more to be had until then.
+    """
 
     left: int
     ends: float
@@ -104,17 +107,18 @@ class Limits:
 
     async def _lease(self, limit: Limit, key: tuple[str, str]) -> None:
         asked = time.monotonic()
-        granted, seconds = limit.per_window, limit.window
+        lease = Lease(limit.per_window, asked + limit.window, exhausted=True)
         try:
             if asked >= self._down_until:
                 granted, seconds = await self._ask(limit, key)
+                lease = Lease(granted, asked + seconds, exhausted=granted == 0)
         except Exception as error:  # whatever it is, requests go on
             log.warning("limits.database_down", error=repr(error))
             self._down_until = asked + PAUSE
         finally:
             del self._leasing[key]
         self._leases.pop(key, None)
-        self._leases[key] = Lease(granted, asked + seconds, granted == 0)
+        self._leases[key] = lease
         if len(self._leases) > SUBJECTS:
             del self._leases[next(iter(self._leases))]
 

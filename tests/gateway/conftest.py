@@ -39,9 +39,8 @@ async def start(database_url: str) -> AsyncIterator[Start]:
                 apart = {k: v for k, v in services.items() if f"{k}_url" not in given}
                 addresses = await stack.enter_async_context(served_together(apart))
                 urls = {f"{name}_url": url for name, url in addresses.items()}
-            settings = GatewaySettings(
-                database_url=SecretStr(database_url), **{**urls, **given}
-            )
+            given.setdefault("database_url", SecretStr(database_url))
+            settings = GatewaySettings(**{**urls, **given})
             gateway = create_app(settings, services if in_process else None)
             url = await stack.enter_async_context(served(gateway))
             return await stack.enter_async_context(httpx2.AsyncClient(base_url=url))

@@ -137,8 +137,6 @@ async def scripted(script: Script) -> AsyncIterator[str]:
         finally:
             tasks.discard(task)
             writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
     server = await asyncio.start_server(run, "127.0.0.1", 0)
     try:
