@@ -89,8 +89,7 @@ async def inbox(
     shown = found[:PER_PAGE]
     older = None
     if len(found) > PER_PAGE:
-        known = {"to": to, "before": shown[-1].id}
-        older = "/?" + urlencode({key: value for key, value in known.items() if value})
+        older = "/?" + urlencode(({"to": to} if to else {}) | {"before": shown[-1].id})
     return _page("inbox.html", messages=shown, to=to, older=older, newest=not before)
 
 
@@ -133,10 +132,12 @@ async def download(
     name = quote(attachment.filename or f"attachment-{number}", safe="")
     headers = _guarded(MAIL_POLICY)
     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-    known = re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", attachment.content_type)
+    content_type = attachment.content_type
+    if not re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", content_type):
+        content_type = "application/octet-stream"
     return Response(
         attachment.data,
-        media_type=attachment.content_type if known else "application/octet-stream",
+        media_type=content_type,
         headers=headers,
     )
 
