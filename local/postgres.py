@@ -95,7 +95,7 @@ class Postgres:
         if not (self._data / "PG_VERSION").exists():
             self._initdb()
         forget_dead_postmaster(self._data)
-        self._process.start(self._answers)
+        self._process.start(lambda: answers(self.port))
 
     def stop(self) -> None:
         """Fast shutdown: connections are cut, the data is written."""
@@ -211,20 +211,19 @@ class Postgres:
             raise RuntimeError(f"initdb failed:\n{made.stderr}")
         fresh.rename(self._data)
 
-    def _answers(self) -> bool:
-        """A startup packet (PostgreSQL protocol 3.0) is answered with R, not an error.
 
-        While it recovers, the server accepts connections and refuses them with 57P03.
-        """
-        body = f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
-        packet = struct.pack("!ii", len(body) + 8, 196_608) + body
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe,
-        ):
+def answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether the server takes sessions: our startup packet (protocol 3.0) gets an R.
+
+    While it recovers, the server accepts connections and refuses sessions with 57P03.
+    """
+    body = f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
+    packet = struct.pack("!ii", len(body) + 8, 196_608) + body
+    with contextlib.suppress(OSError):
+        with socket.create_connection((host, port), timeout=5) as probe:
             probe.sendall(packet)
             return probe.recv(1) == b"R"
-        return False
+    return False
 
 
 @contextlib.asynccontextmanager
