@@ -14,8 +14,8 @@ from json import JSONDecodeError
 from time import perf_counter
 from typing import Any, TypeVar
 
+import pydantic
 import structlog
-from fast_depends.exceptions import ValidationError
 from faststream import AckPolicy, BaseMiddleware
 from faststream.exceptions import AckMessage
 from faststream.message import StreamMessage
@@ -51,6 +51,9 @@ ERROR = "x-error"
 
 DELIVERY_LIMIT = 50
 """Redeliveries (consumer gone, process killed) before a message counts as deadly."""
+
+UNFIT = (pydantic.ValidationError, JSONDecodeError, UnicodeDecodeError)
+"""What a message raises that is not what its contract says."""
 
 E = TypeVar("E", bound=Event)
 Handle = Callable[[E, AsyncSession, datetime], Awaitable[None]]
@@ -95,7 +98,7 @@ def delay_queue(delay: str) -> RabbitQueue:
         queue_type=QueueType.QUORUM,
         durable=True,
         arguments={
-            "x-message-ttl": DELAYS[delay] * 1000,
+            "x-message-ttl": int(DELAYS[delay] * 1000),
             "x-dead-letter-exchange": "",
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
@@ -169,7 +172,11 @@ class Ladder(BaseMiddleware):
     ) -> str:
         headers, delay = next_stop(msg.headers, error)
         log.warning(
-            "event.failed", queue=queue, retry_in=delay, exc_info=error, **headers
+            "event.failed",
+            queue=queue,
+            retry_in=delay,
+            error=headers[ERROR],
+            exc_info=None if isinstance(error, UNFIT) else error,
         )
         await self.broker.publish(
             msg.body,
@@ -197,14 +204,20 @@ def next_stop(
     """
     ladder = list(DELAYS)
     outages, attempts = int(headers.get(OUTAGES, 0)), int(headers.get(ATTEMPT, 0))
-    headers = {**headers, ERROR: repr(error)[:500]}
+    headers = {**headers, ERROR: in_a_line(error)}
     if is_outage(error):
         headers[OUTAGES] = outages + 1
         return headers, ladder[min(outages, len(ladder) - 1)]
     headers[ATTEMPT] = attempts + 1
-    if isinstance(error, ValidationError | JSONDecodeError | UnicodeDecodeError):
+    if isinstance(error, UNFIT):
         return headers, None
     return headers, ladder[attempts] if attempts < len(ladder) else None
+
+
+def in_a_line(error: Exception) -> str:
+    """What went wrong, without what further lines tell of the message's content."""
+    first_line, *_ = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first_line}"[:300]
 
 
 def make_broker(url: str) -> RabbitBroker:

@@ -56,6 +56,7 @@ def make_sessions(database_url: str, pool_size: int = 10) -> Sessions:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"server_settings": {"jit": "off", "timezone": "UTC"}},
     )
     return async_sessionmaker(
