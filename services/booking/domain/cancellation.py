@@ -1,0 +1,110 @@
+"""What a cancellation gives back. The quote and the execution are one function."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from services.booking.domain.lifecycle import Status, move
+from services.booking.domain.policy import Tier
+from services.booking.domain.pricing import share
+from services.booking.domain.problems import WrongStatus
+
+GRACE = timedelta(minutes=15)
+"""After its confirmation a student may give a seat back for nothing."""
+
+Party = Literal["student", "coach", "admin"]
+Rule = Literal["hold", "grace", "coach", "admin", "tier", "moved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed and paid for a seat; amounts in minor units.
+
+    `paid` is 0 for a hold. `refunded` is all that went back so far, pending refunds
+    included. `marks` are the percents that the tiers gave (`tier_percent`) at each
+    move the student asked for, against the start of that moment.
+    """
+
+    status: Status
+    start: datetime
+    confirmed_at: datetime | None
+    tiers: Sequence[Tier]
+    paid: int
+    refunded: int = 0
+    marks: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a cancellation gives back now, and the rule that says so.
+
+    `tier` is the one that was met, None if another rule or no tier decided.
+    `free_until` is the last instant at which the student gets everything back, None
+    if that has no end (a hold) or never was (moved late).
+    """
+
+    percent: int
+    refund: int
+    rule: Rule
+    tier: Tier | None
+    free_until: datetime | None
+
+
+def quote(terms: Terms, by: Party, now: datetime) -> Quote:
+    """What `by` cancelling at `now` gives back.
+
+    Raises WrongStatus if the seat cannot be cancelled any more; for a student that is
+    from the start on.
+    """
+    move(terms.status, Status.CANCELLED)
+    if by == "student" and _is_over(terms, now):
+        detail = "The session has begun: it cannot be cancelled any more."
+        raise WrongStatus(detail, status=terms.status)
+    percent, rule, tier = _decide(terms, by, now)
+    left = max(0, terms.paid - terms.refunded)
+    refund = min(share(terms.paid, percent), left)
+    return Quote(percent, refund, rule, tier, free_until(terms))
+
+
+def tier_percent(tiers: Iterable[Tier], start: datetime, now: datetime) -> int:
+    """What the tiers alone give back: the first that is met, to the instant."""
+    tier = met(tiers, start, now)
+    return tier.percent if tier else 0
+
+
+def met(tiers: Iterable[Tier], start: datetime, now: datetime) -> Tier | None:
+    """The first tier whose hours lie between now and the start, inclusive."""
+    remaining = start - now
+    return next((t for t in tiers if remaining >= timedelta(hours=t.hours)), None)
+
+
+def free_until(terms: Terms) -> datetime | None:
+    """The last instant at which a student's cancellation gives everything back."""
+    if terms.confirmed_at is None:
+        return None
+    ends = [min(terms.confirmed_at + GRACE, terms.start)]
+    if all(mark == 100 for mark in terms.marks):
+        ends += [
+            terms.start - timedelta(hours=tier.hours)
+            for tier in terms.tiers
+            if tier.percent == 100
+        ]
+    return max(ends)
+
+
+def _is_over(terms: Terms, now: datetime) -> bool:
+    return terms.status is not Status.HELD and now >= terms.start
+
+
+def _decide(terms: Terms, by: Party, now: datetime) -> tuple[int, Rule, Tier | None]:
+    if by != "student":
+        return 100, by, None
+    if terms.status is Status.HELD:
+        return 100, "hold", None
+    if terms.confirmed_at is not None and now <= terms.confirmed_at + GRACE:
+        return 100, "grace", None
+    tier = met(terms.tiers, terms.start, now)
+    percent = tier.percent if tier else 0
+    lowest = min([percent, *terms.marks])
+    return (percent, "tier", tier) if lowest == percent else (lowest, "moved", None)

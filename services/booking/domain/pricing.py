@@ -1,0 +1,24 @@
+"""What a session costs and what the platform keeps: integers of minor units."""
+
+
+def price(hourly_rate: int, minutes: int) -> int:
+    """The price of a session, rounded half up; the rate is minor units an hour."""
+    return _half_up(hourly_rate * minutes, 60)
+
+
+def share(amount: int, percent: int) -> int:
+    """A percentage of an amount, rounded half up: a fee, or what a tier gives back."""
+    return _half_up(amount * percent, 100)
+
+
+def fee_back(fee: int, refunded_total: int, gross: int) -> int:
+    """How much of the fee has gone back once `refunded_total` of `gross` has.
+
+    Cumulative, so that parts never drift from the whole: what one refund gives back is
+    the difference to the total before it. Nothing was taken of a price of 0.
+    """
+    return _half_up(fee * refunded_total, gross) if gross else 0
+
+
+def _half_up(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)

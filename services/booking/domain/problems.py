@@ -1,0 +1,61 @@
+"""How booking refuses."""
+
+from shared.errors import Conflict, InvalidRequest, Problem, TooManyRequests
+
+
+class SlotTaken(Conflict):
+    """Somebody else was faster. `alternatives`: up to five `{start, end, price}`."""
+
+    slug = "slot-taken"
+    title = "This time has just been taken"
+
+
+class StudentBusy(Conflict):
+    """The student has a session of its own at that time (S5)."""
+
+    slug = "student-busy"
+    title = "You have another session at this time"
+
+
+class PriceChanged(Conflict):
+    """`expected_price` is not the price any more; `price` carries the new one."""
+
+    slug = "price-changed"
+    title = "The price has changed"
+
+
+class WrongStatus(Conflict):
+    """The seat is no longer in a state that allows this; `status` carries the state."""
+
+    slug = "wrong-status"
+    title = "The session is not in a state that allows this"
+
+
+class SlotNotOffered(Problem):
+    """The coach does not offer this time; `reasons` are those of S10.
+
+    `alternatives`: up to five `{start, end, price}`.
+    """
+
+    status = 422
+    slug = "slot-not-offered"
+    title = "The coach does not offer this time"
+
+
+class DurationNotOffered(InvalidRequest):
+    """The coach offers no sessions of that length at any time."""
+
+
+class OwnSlot(Problem):
+    """Coach and student are one person."""
+
+    status = 422
+    slug = "own-slot"
+    title = "Nobody can book a session with oneself"
+
+
+class TooManyHolds(TooManyRequests):
+    """The student holds more unpaid seats than allowed."""
+
+    slug = "too-many-holds"
+    title = "Too many unpaid reservations"
