@@ -56,7 +56,7 @@ class Tracer:
                 raise
 
     def shutdown(self) -> None:
-        """Send what is left, then stop. Blocks for up to 30 s: call it in a thread."""
+        """Send what is left and stop. Blocks, for 10 s if the collector is down."""
         self.provider.shutdown()
 
 

@@ -232,7 +232,7 @@ def test_what_merely_resembles_a_secret_is_logged(output: Output) -> None:
     assert line["secretary"] == "Ada"
 
 
-def fail(_secret: str) -> None:
+def fail(_whom: str) -> None:
     raise ValueError("no seat")
 
 

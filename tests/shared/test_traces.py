@@ -261,7 +261,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append(
-            (self.path, ExportTraceServiceRequest.FromString(body))
+            (self.requestline, ExportTraceServiceRequest.FromString(body))
         )
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -292,8 +292,8 @@ def test_a_shutdown_sends_what_is_left_to_the_collector(ending: str) -> None:
         assert collector.received == []
         tracer.shutdown()
 
-        ((path, request),) = collector.received
-    assert path == "/v1/traces"
+        ((line, request),) = collector.received
+    assert line == "POST /v1/traces HTTP/1.1"
     (resource,) = request.resource_spans
     names = {each.key: each.value.string_value for each in resource.resource.attributes}
     assert names["service.name"] == "booking"
