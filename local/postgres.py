@@ -219,10 +219,12 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
     """
     body = f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
     packet = struct.pack("!ii", len(body) + 8, 196_608) + body
-    with contextlib.suppress(OSError):
-        with socket.create_connection((host, port), timeout=5) as probe:
-            probe.sendall(packet)
-            return probe.recv(1) == b"R"
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((host, port), timeout=5) as probe,
+    ):
+        probe.sendall(packet)
+        return probe.recv(1) == b"R"
     return False
 
 

@@ -129,7 +129,8 @@ class Process:
         """
         if self._guardian is None:
             self._guardian = self._appoint()
-        self._order("start")
+        if (answer := self._order("start")) != "started":
+            raise RuntimeError(f"{self.name} cannot be started: {answer}")
         deadline = time.monotonic() + patience
         while not ready():
             if not self.running:
@@ -234,17 +235,10 @@ class Guardian:
             self.finish()
 
     def obey_start(self) -> str:
-        self.server = subprocess.Popen(  # noqa: S603
-            self.spec["command"],
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            stderr=2,
-            cwd=self.spec["folder"],
-            start_new_session=True,
-            # When somebody kills the guardian itself, the kernel kills the server.
-            preexec_fn=lambda: self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
-            **identity(self.spec["user"]),
-        )
+        try:
+            self.server = self._spawn()
+        except OSError as error:
+            return str(error)
         return "started"
 
     def obey_status(self) -> str:
@@ -285,6 +279,19 @@ class Guardian:
             return
         self.obey_kill()
         shutil.rmtree(self.spec["folder"], ignore_errors=True)
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603
+            self.spec["command"],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            stderr=2,
+            cwd=self.spec["folder"],
+            start_new_session=True,
+            # When somebody kills the guardian itself, the kernel kills the server.
+            preexec_fn=lambda: self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+            **identity(self.spec["user"]),
+        )
 
     def _signal(self, number: signal.Signals) -> bool:
         """To every process below us, oldest first; False when there is none."""

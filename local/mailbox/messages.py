@@ -4,10 +4,14 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes, policy
+from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import EmailMessage
 from html.parser import HTMLParser
 
 from pydantic import BaseModel, ConfigDict, Field
+
+PARSED = HeaderRegistry()
+PLAIN = HeaderRegistry(use_default_map=False)
 
 
 class Attachment(BaseModel):
@@ -52,9 +56,25 @@ class Message(Mail):
     id: int
 
 
+def _header(name: str, value: str) -> BaseHeader:
+    """The parsed header; what the parser stumbles over (`From: <`) is kept as text.
+
+    The structure of a mail needs its `Content-*` headers parsed: those become empty.
+    """
+    try:
+        return PARSED(name, value)
+    except Exception:
+        if name.lower().startswith("content-"):
+            return PARSED(name, "")
+        return PLAIN(name, value)
+
+
+TOLERANT = policy.default.clone(header_factory=_header)
+
+
 def read_mail(raw: bytes, recipients: Sequence[str]) -> Mail:
     """Take the mail apart. What no standard covers is replaced, never refused."""
-    mail = message_from_bytes(raw, policy=policy.default)
+    mail = message_from_bytes(raw, policy=TOLERANT)
     assert isinstance(mail, EmailMessage)
     bodies = {kind: mail.get_body((kind,)) for kind in ("plain", "html")}
     attachments = [

@@ -87,6 +87,12 @@ HEADERS = (
 HEADER = st.sampled_from(HEADERS.split())
 
 
+def test_a_header_that_cannot_be_parsed_is_kept_as_text() -> None:
+    mail = read_mail(b"From: <\r\nSubject: hi\r\n\r\nhi\r\n", [])
+    assert mail.sender == "<"
+    assert mail.subject == "hi"
+
+
 @given(
     st.lists(st.tuples(HEADER, st.text(max_size=40) | st.just("multipart/mixed"))),
     st.binary(max_size=200),
