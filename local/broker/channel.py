@@ -5,8 +5,8 @@ that was closed by an error is opened again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,9 +37,6 @@ DIRECT_REPLY = "amq.rabbitmq.reply-to"
 """A name that RabbitMQ always knows. FastStream looks it up at start."""
 
 NO_ROUTE = 312
-
-ROUND_TRIP = 0.01
-"""Seconds. aio-pika opens the next channel meanwhile, as it does behind a real wire."""
 
 
 class Delivery(NamedTuple):
@@ -124,7 +121,7 @@ class Channel:
     ) -> Exchange.DeclareOk:
         if auto_delete or internal or arguments:
             raise NotImplementedError("exchanges with options")
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             if passive:
                 self._bus.exchange(exchange)
             else:
@@ -146,7 +143,7 @@ class Channel:
             raise NotImplementedError("exclusive and self-deleting queues")
         if queue == DIRECT_REPLY:
             return Queue.DeclareOk(queue, 0, 0)
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             if not passive:
                 self._bus.declare_queue(queue, durable, arguments or {})
             found = self._bus.queue(queue)
@@ -162,7 +159,7 @@ class Channel:
     ) -> Queue.BindOk:
         if arguments:
             raise NotImplementedError("bindings with arguments")
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             self._bus.bind(queue, exchange, routing_key)
         return Queue.BindOk()
 
@@ -195,7 +192,7 @@ class Channel:
             raise NotImplementedError("immediate, or a message that expires by itself")
         properties.message_id = properties.message_id or uuid4().hex
         header = encode(properties, body)
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             routed = self._bus.publish(exchange, routing_key, header, body)
         # Consumers get their turn, and a loop of publishes does not block the process.
         await asyncio.sleep(0)
@@ -232,7 +229,7 @@ class Channel:
         tag = consumer_tag or f"ctag{self.number}.{uuid4().hex}"
         if tag in self._consumers:
             raise DuplicateConsumerTag(self.number)
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             source = self._bus.queue(queue)
         receive = partial(self._receive, source, tag, consumer_callback)
         consumer = Consumer(receive, self._prefetch)
@@ -251,7 +248,7 @@ class Channel:
     async def basic_get(
         self, queue: str = "", no_ack: bool = False, **_: Any
     ) -> DeliveredMessage:
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             source = self._bus.queue(queue)
         if not source.ready:
             return self._delivered(Basic.GetEmpty(), ContentHeader(), b"")
@@ -273,7 +270,7 @@ class Channel:
     async def basic_ack(
         self, delivery_tag: int, multiple: bool = False, **_: Any
     ) -> None:
-        for delivery in await self._answered(delivery_tag, multiple):
+        for delivery in self._answered(delivery_tag, multiple):
             self._bus.settle(delivery.queue, delivery.message)
             delivery.queue.pump()
 
@@ -284,7 +281,7 @@ class Channel:
         requeue: bool = True,
         **_: Any,
     ) -> None:
-        for delivery in await self._answered(delivery_tag, multiple):
+        for delivery in self._answered(delivery_tag, multiple):
             if requeue:
                 self._bus.requeue(delivery.queue, [delivery.message])
             else:
@@ -323,9 +320,9 @@ class Channel:
         channel: Any = self
         return DeliveredMessage(frame, header, body, channel)
 
-    async def _answered(self, tag: int, multiple: bool) -> list[Delivery]:
+    def _answered(self, tag: int, multiple: bool) -> list[Delivery]:
         """Take the deliveries that an answer is about."""
-        async with self._closed_by_errors():
+        with self._closed_by_errors():
             if tag not in self._unanswered:
                 raise ChannelPreconditionFailed(
                     f"PRECONDITION_FAILED - unknown delivery tag {tag}"
@@ -337,13 +334,12 @@ class Channel:
                 delivery.consumer.unanswered -= 1
         return answered
 
-    @asynccontextmanager
-    async def _closed_by_errors(self) -> AsyncIterator[None]:
+    @contextmanager
+    def _closed_by_errors(self) -> Iterator[None]:
         if self.is_closed:
             raise ChannelInvalidStateError(f"channel {self} closed")
         try:
             yield
         except AMQPChannelError as error:
             self.end(error)
-            await asyncio.sleep(ROUND_TRIP)
             raise

@@ -31,7 +31,11 @@ class Exchange:
 @lru_cache(maxsize=4096)
 def topic_matches(pattern: str, routing_key: str) -> bool:
     """Words are separated by dots; `*` stands for one word, `#` for any number."""
-    return _words_match(pattern.split("."), routing_key.split("."))
+    return _words_match(_words(pattern), _words(routing_key))
+
+
+def _words(key: str) -> list[str]:
+    return key.split(".") if key else []
 
 
 def _words_match(pattern: list[str], words: list[str]) -> bool:

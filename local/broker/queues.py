@@ -83,7 +83,7 @@ class Queue:
             consumer.receive(consumer, self.take())
 
     def _next_consumer(self) -> Consumer | None:
-        for _ in self.consumers:
+        for _ in range(len(self.consumers)):
             consumer = self.consumers[0]
             if consumer.has_room:
                 self.consumers.rotate(-1)
