@@ -25,9 +25,9 @@ from faststream.rabbit import (
     QueueType,
     RabbitBroker,
     RabbitExchange,
-    RabbitMessage,
     RabbitQueue,
 )
+from opentelemetry.trace import StatusCode
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared import inbox, logs, traces
@@ -149,23 +149,37 @@ class Ladder(BaseMiddleware):
     """
 
     def __init__(
-        self, msg: Any, /, *, context: Any, broker: RabbitBroker, metrics: Metrics
+        self,
+        msg: Any,
+        /,
+        *,
+        context: Any,
+        broker: RabbitBroker,
+        metrics: Metrics,
+        tracer: traces.Tracer,
     ) -> None:
         super().__init__(msg, context=context)
         self.broker = broker
         self.metrics = metrics
+        self.tracer = tracer
 
     async def consume_scope(
         self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
     ) -> Any:
         started = perf_counter()
-        try:
-            return await call_next(msg)
-        except Exception as error:
-            queue = self.context.get_local("handler_").queue.name
-            outcome = await self._postpone(msg, queue, error)
-            self.metrics.event_handled(queue, outcome, perf_counter() - started)
-            raise AckMessage from error
+        queue = self.context.get_local("handler_").queue.name
+        service = queue.partition(".")[0]
+        with (
+            logs.context(service=service, correlation_id=msg.correlation_id),
+            traces.consumer_span(self.tracer, msg.headers, queue) as span,
+        ):
+            try:
+                return await call_next(msg)
+            except Exception as error:
+                span.set_status(StatusCode.ERROR)
+                outcome = await self._postpone(msg, queue, error)
+                self.metrics.event_handled(queue, outcome, perf_counter() - started)
+                raise AckMessage from error
 
     async def _postpone(
         self, msg: StreamMessage[Any], queue: str, error: Exception
@@ -242,7 +256,9 @@ def attach(
     """Make `broker` call the handlers, each in a transaction with its inbox claim."""
 
     def ladder(msg: Any, /, *, context: Any) -> Ladder:
-        return Ladder(msg, context=context, broker=broker, metrics=metrics)
+        return Ladder(
+            msg, context=context, broker=broker, metrics=metrics, tracer=tracer
+        )
 
     broker.add_middleware(ladder)
     for each in handlers.items:
@@ -252,28 +268,18 @@ def attach(
             channel=Channel(prefetch_count=PREFETCH, on_return_raises=True),
             ack_policy=AckPolicy.NACK_ON_ERROR,
         )
-        subscribe(_consumer(each, handlers.service, sessions, clock, metrics, tracer))
+        subscribe(_consumer(each, sessions, clock, metrics))
 
 
 def _consumer(
-    handler: Handler,
-    service: str,
-    sessions: Sessions,
-    clock: Clock,
-    metrics: Metrics,
-    tracer: traces.Tracer,
+    handler: Handler, sessions: Sessions, clock: Clock, metrics: Metrics
 ) -> Callable[..., Awaitable[None]]:
-    async def consume(event: Event, message: RabbitMessage) -> None:
+    async def consume(event: Event) -> None:
         started = perf_counter()
-        correlation_id = event.correlation_id or str(event.event_id)
-        with (
-            logs.context(service=service, correlation_id=correlation_id),
-            traces.consumer_span(tracer, message.headers, handler.queue),
-        ):
-            async with sessions.begin() as session:
-                new = await inbox.claim(session, handler.queue, event.event_id)
-                if new:
-                    await handler.handle(event, session, clock.now())
+        async with sessions.begin() as session:
+            new = await inbox.claim(session, handler.queue, event.event_id)
+            if new:
+                await handler.handle(event, session, clock.now())
         outcome = "ok" if new else "duplicate"
         metrics.event_handled(handler.queue, outcome, perf_counter() - started)
 

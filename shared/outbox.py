@@ -46,6 +46,7 @@ OUTBOX = Table(
 """Events that are committed and about to be on the broker; a sent one is deleted."""
 
 BATCH = 200
+CORRELATION = "x-correlation-id"
 PUBLISH_TIMEOUT = 10.0
 
 Publish = Callable[["Row[Any]"], Awaitable[object]]
@@ -59,6 +60,8 @@ async def publish(session: AsyncSession, *events: Event) -> None:
     """
     correlation_id = logs.correlation_id()
     headers = traces.current_headers()
+    if correlation_id is not None:
+        headers[CORRELATION] = correlation_id
     rows = [
         {
             "event_id": event.event_id,
@@ -123,7 +126,7 @@ def to_exchange(exchange: AbstractExchange) -> Publish:
                 row.body,
                 headers=row.headers,
                 message_id=str(row.event_id),
-                correlation_id=str(row.event_id),
+                correlation_id=row.headers.get(CORRELATION) or str(row.event_id),
                 content_type="application/json",
                 delivery_mode=DeliveryMode.PERSISTENT,
             ),

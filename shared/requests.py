@@ -34,15 +34,17 @@ class RequestContext:
             return
         identity = request_id(scope)
 
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = identity
-            await send(message)
-
         with (
             logs.context(
                 service=self.service, request_id=identity, correlation_id=identity
             ),
-            traces.server_span(self.tracer, scope),
+            traces.server_span(self.tracer, scope) as span,
         ):
+
+            async def answer(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message)["X-Request-Id"] = identity
+                    span.set_attribute("http.response.status_code", message["status"])
+                await send(message)
+
             await self.app(scope, receive, answer)

@@ -13,7 +13,7 @@ from faststream.rabbit import RabbitBroker
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared import broker as messaging
-from shared import db, health, logs, outbox, requests, traces, web
+from shared import db, health, idempotency, logs, outbox, requests, traces, web
 from shared.auth import Verifier, fetch_jwks
 from shared.broker import Handlers
 from shared.clock import Clock, SystemClock
@@ -30,6 +30,9 @@ Count = Callable[[AsyncSession], Awaitable[int]]
 
 KEEP_ALIVE = 75
 """Seconds; longer than the gateway keeps idle connections, so that it closes first."""
+
+
+FORGET_EVERY = 3600.0
 
 
 @dataclass
@@ -94,16 +97,17 @@ def make_app(parts: Parts) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        joining = asyncio.create_task(_join(parts, app))
-        try:
-            async with running(parts.workers):
-                yield
-        finally:
-            joining.cancel()
-            await asyncio.gather(joining, return_exceptions=True)
-            await parts.broker.stop()
-            await db.engine_of(parts.sessions).dispose()
-            await asyncio.to_thread(parts.tracer.shutdown)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, parts.tracer.shutdown)
+            stack.push_async_callback(db.engine_of(parts.sessions).dispose)
+            stack.push_async_callback(parts.broker.stop)
+            with logs.context(service=parts.name):
+                joining = asyncio.create_task(_join(parts, app))
+                stack.push_async_callback(_end, joining)
+                workers = [*parts.workers, _forgetter(parts)]
+                tasks = running(workers, parts.metrics.worker_ran)
+                await stack.enter_async_context(tasks)
+            yield
 
     app = FastAPI(title=parts.name, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
@@ -115,13 +119,16 @@ def make_app(parts: Parts) -> FastAPI:
         app.include_router(parts.router)
     app.include_router(health.router)
     web.answer_with_problems(app)
-    app.add_middleware(
-        requests.RequestContext,
-        parts.name,
-        parts.metrics,
-        parts.tracer,
+    # outermost, so that the answer to an unforeseen error bears its ids too
+    app.middleware_stack = requests.RequestContext(
+        app.build_middleware_stack(), parts.name, parts.metrics, parts.tracer
     )
     return app
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _join(parts: Parts, app: FastAPI) -> None:
@@ -142,7 +149,16 @@ async def _join(parts: Parts, app: FastAPI) -> None:
         return await outbox.send_batch(parts.sessions, send)
 
     wake = db.work_committed(parts.sessions).subscribe()
-    await Worker(f"{parts.name}.outbox", step, wake).run()
+    await Worker(f"{parts.name}.outbox", step, wake).run(parts.metrics.worker_ran)
+
+
+def _forgetter(parts: Parts) -> Worker:
+    async def step() -> int:
+        async with parts.sessions.begin() as session:
+            await idempotency.forget_old(session)
+        return 0
+
+    return Worker(f"{parts.name}.forget_answers", step, interval=FORGET_EVERY)
 
 
 async def backlog(parts: Parts) -> dict[str, int]:

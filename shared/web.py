@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -23,6 +24,8 @@ from shared.errors import (
     Unavailable,
 )
 from shared.outages import is_outage
+
+log = structlog.get_logger()
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_OUTAGE = 5
@@ -140,6 +143,7 @@ def answer_with_problems(app: FastAPI) -> None:
                 "Nothing was changed. Try again.", retry_after=RETRY_AFTER_OUTAGE
             )
         else:
+            log.error("request.failed", path=request.url.path, exc_info=error)
             problem = Bug("The mistake is ours and has been logged.")
         return answer(problem, request.url.path)
 

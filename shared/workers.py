@@ -9,7 +9,10 @@ import structlog
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 5.0
+
+Note = Callable[[str, str], None]
+"""Told the name of a worker and how its step ended: done, idle or failed."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Worker:
 
     It is called again at once while it finds work, after the `wake` event, or after
     `interval` seconds. What it raises is logged; it is then tried again after a pause
-    that doubles up to half a minute.
+    that doubles up to five seconds.
     """
 
     name: str
@@ -26,7 +29,7 @@ class Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     interval: float = 1.0
 
-    async def run(self) -> None:
+    async def run(self, note: Note) -> None:
         pause = self.interval
         while True:
             self.wake.clear()
@@ -34,19 +37,23 @@ class Worker:
                 done = await self.step()
             except Exception:
                 log.exception("worker.failed", worker=self.name)
+                note(self.name, "failed")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = self.interval
+            note(self.name, "done" if done else "idle")
             if not done:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), self.interval)
 
 
 @contextlib.asynccontextmanager
-async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
+async def running(
+    workers: Sequence[Worker], note: Note = lambda *_: None
+) -> AsyncIterator[None]:
     """Run the workers while the block lasts; at its end they are cancelled and gone."""
-    tasks = [asyncio.create_task(each.run(), name=each.name) for each in workers]
+    tasks = [asyncio.create_task(each.run(note), name=each.name) for each in workers]
     try:
         yield
     finally:

@@ -1,0 +1,1 @@
+"""What accounts does. One function is one change, made in the caller's transaction."""

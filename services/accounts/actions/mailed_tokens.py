@@ -1,0 +1,95 @@
+"""Tokens that travel by mail: to verify an address, to set a new password."""
+
+from datetime import datetime
+
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.accounts import clients
+from services.accounts.domain import (
+    RESET_LIVES,
+    VERIFICATION_LIVES,
+    BadToken,
+    Purpose,
+)
+from services.accounts.models import MailedToken, User
+from shared import outbox
+from shared.contracts.accounts import (
+    EmailVerificationRequestedV1,
+    PasswordResetRequestedV1,
+)
+
+LIVES = {
+    Purpose.VERIFY_EMAIL: VERIFICATION_LIVES,
+    Purpose.RESET_PASSWORD: RESET_LIVES,
+}
+
+
+async def ask_to_verify(
+    session: AsyncSession, user: User, real_now: datetime, now: datetime
+) -> None:
+    """Have a token mailed that proves the address."""
+    token, expires_at = await _issue(session, user, Purpose.VERIFY_EMAIL, real_now)
+    event = EmailVerificationRequestedV1(
+        occurred_at=now,
+        user_id=user.id,
+        email=user.email,
+        token=token,
+        expires_at=expires_at,
+    )
+    await outbox.publish(session, event)
+
+
+async def ask_to_reset(
+    session: AsyncSession, user: User, real_now: datetime, now: datetime
+) -> None:
+    """Have a token mailed that sets a new password."""
+    token, expires_at = await _issue(session, user, Purpose.RESET_PASSWORD, real_now)
+    event = PasswordResetRequestedV1(
+        occurred_at=now,
+        user_id=user.id,
+        email=user.email,
+        token=token,
+        expires_at=expires_at,
+    )
+    await outbox.publish(session, event)
+
+
+async def use(
+    session: AsyncSession, token: str, purpose: Purpose, real_now: datetime
+) -> User:
+    """Spend the token; the user it was mailed to, locked.
+
+    Raises BadToken if it is unknown, of another purpose, spent or too old. Of two who
+    use it at once, one succeeds.
+    """
+    spend = (
+        update(MailedToken)
+        .where(
+            col(MailedToken.digest) == clients.digest(token),
+            col(MailedToken.purpose) == purpose,
+            col(MailedToken.used_at).is_(None),
+            col(MailedToken.expires_at) > real_now,
+        )
+        .values(used_at=real_now)
+        .returning(col(MailedToken.user_id))
+    )
+    user_id = (await session.exec(spend)).scalar()
+    if user_id is None:
+        raise BadToken("Ask for a new mail.")
+    query = select(User).where(col(User.id) == user_id).with_for_update()
+    return (await session.exec(query)).one()
+
+
+async def _issue(
+    session: AsyncSession, user: User, purpose: Purpose, real_now: datetime
+) -> tuple[str, datetime]:
+    token, digest = clients.new_secret()
+    expires_at = real_now + LIVES[purpose]
+    session.add(
+        MailedToken(
+            digest=digest, purpose=purpose, user_id=user.id, expires_at=expires_at
+        )
+    )
+    await session.flush()
+    return token, expires_at
