@@ -1,0 +1,73 @@
+"""What booking says about seats: which are to be paid, and which not any more."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.payments import domain
+from services.payments.actions import checkout, payments, refunds
+from services.payments.models import Closure, Payable, Payer
+from shared.contracts.booking import SeatHeldV1
+from shared.db import leave_work
+
+
+async def hold(session: AsyncSession, held: SeatHeldV1) -> None:
+    """From now on the seat can be paid for, unless it was given up already."""
+    await session.exec(
+        insert(Payable)
+        .values(
+            seat_id=held.seat_id,
+            session_id=held.session_id,
+            coach_id=held.coach_id,
+            student_id=held.student_id,
+            kind=held.kind,
+            starts_at=held.start,
+            ends_at=held.end,
+            amount=held.price.amount,
+            currency=held.price.currency,
+            fee_percent=held.fee_percent,
+            hold_expires_at=held.hold_expires_at,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def close(
+    session: AsyncSession, seat_id: UUID, now: datetime, owed: int | None = None
+) -> None:
+    """The seat is not to be paid any more; of what was paid, `owed` goes back, once.
+
+    Heard before the seat itself, or before its money, it holds for what comes later.
+    """
+    closure = insert(Closure).values(seat_id=seat_id, owed=owed, closed_at=now)
+    await session.exec(
+        closure.on_conflict_do_update(
+            index_elements=["seat_id"],
+            set_={"owed": closure.excluded.owed},
+            where=col(Closure.owed).is_(None),
+        )
+    )
+    if await payments.lock_seat(session, seat_id) is None:
+        return
+    for payment in await payments.lock_payments(session, seat_id):
+        if payment.status in domain.OPEN:
+            checkout.give_up(payment)
+            leave_work(session)
+    await refunds.settle_cancellation(session, seat_id, now)
+
+
+async def know_payer(
+    session: AsyncSession, user_id: UUID, version: int, email: str
+) -> None:
+    """Keep the address for Stripe's receipt, unless a newer one is known."""
+    payer = insert(Payer).values(user_id=user_id, version=version, email=email)
+    await session.exec(
+        payer.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={"version": version, "email": email},
+            where=col(Payer.version) < version,
+        )
+    )

@@ -1,0 +1,56 @@
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.payments.actions import refunds, seats
+from shared.broker import Handlers
+from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
+from shared.contracts.booking import (
+    PaymentRefusedV1,
+    SeatCancelledV1,
+    SeatExpiredV1,
+    SeatHeldV1,
+)
+
+handlers = Handlers("payments")
+
+
+@handlers.on(SeatHeldV1)
+async def on_seat_held(event: SeatHeldV1, session: AsyncSession, _: datetime) -> None:
+    await seats.hold(session, event)
+
+
+@handlers.on(SeatExpiredV1)
+async def on_seat_expired(
+    event: SeatExpiredV1, session: AsyncSession, now: datetime
+) -> None:
+    await seats.close(session, event.seat_id, now)
+
+
+@handlers.on(SeatCancelledV1)
+async def on_seat_cancelled(
+    event: SeatCancelledV1, session: AsyncSession, now: datetime
+) -> None:
+    owed = event.refund.amount if event.refund else None
+    await seats.close(session, event.seat_id, now, owed)
+
+
+@handlers.on(PaymentRefusedV1)
+async def on_payment_refused(
+    event: PaymentRefusedV1, session: AsyncSession, now: datetime
+) -> None:
+    await refunds.refuse(session, event.payment_id, now)
+
+
+@handlers.on(UserRegisteredV1)
+async def on_user_registered(
+    event: UserRegisteredV1, session: AsyncSession, _: datetime
+) -> None:
+    await seats.know_payer(session, event.user_id, event.version, event.email)
+
+
+@handlers.on(UserChangedV1)
+async def on_user_changed(
+    event: UserChangedV1, session: AsyncSession, _: datetime
+) -> None:
+    await seats.know_payer(session, event.user_id, event.version, event.email)

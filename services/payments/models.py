@@ -1,0 +1,143 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from services.payments.domain import Cause, RefundStatus, Status
+from shared.db import enum_column, new_registry
+
+
+class Base(SQLModel, registry=new_registry()):
+    pass
+
+
+class Payable(Base, table=True):
+    """A seat that booking held for money. Its row lock is the seat's lock.
+
+    What became of the seat is in `closures`, so that both may be heard in any order.
+    """
+
+    __tablename__ = "payables"
+    __table_args__ = (Index("payables_of_a_session", "session_id", "student_id"),)
+
+    seat_id: UUID = Field(primary_key=True)
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+    amount: int
+    currency: str = Field(max_length=3)
+    fee_percent: int
+    hold_expires_at: datetime
+
+
+class Closure(Base, table=True):
+    """A seat that is not to be paid any more; `owed` is what its cancelling gives back.
+
+    It may be here before its payable, and it stays when a late success revives a seat.
+    """
+
+    __tablename__ = "closures"
+
+    seat_id: UUID = Field(primary_key=True)
+    owed: int | None = None
+    closed_at: datetime
+
+
+class Payer(Base, table=True):
+    """What Stripe mails the receipt to; our copy of what accounts last said."""
+
+    __tablename__ = "payers"
+
+    user_id: UUID = Field(primary_key=True)
+    version: int
+    email: str
+
+
+class Payment(Base, table=True):
+    """One student's try to pay for one seat, on one Checkout page.
+
+    `attempt` is part of the idempotency key of the next call. `due_at` (real time) says
+    when Stripe is to be called again: to open the page (`unknown`) or to close it
+    (`expired`); None when nothing is left to do. Of the money that was `received`,
+    `promised` is to go back, failed refunds included, and `refunded` is back already.
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint(
+            "0 <= refunded AND refunded <= promised AND promised <= received",
+            name="refunds_stay_within_the_money",
+        ),
+        Index(
+            "a_seat_has_one_open_payment",
+            "seat_id",
+            unique=True,
+            postgresql_where=text("status IN ('unknown', 'pending')"),
+        ),
+        Index("payments_of_a_seat", "seat_id"),
+        Index("payments_of_a_student", "student_id", "id"),
+        Index("due_payments", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "payments_that_may_expire",
+            "expires_at",
+            postgresql_where=text("status IN ('unknown', 'pending')"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    seat_id: UUID = Field(foreign_key="payables.seat_id")
+    session_id: UUID
+    student_id: UUID
+    status: Status = Field(default=Status.UNKNOWN, sa_type=enum_column(Status))
+    amount: int
+    currency: str = Field(max_length=3)
+    attempt: int = 1
+    due_at: datetime | None = None
+    checkout_id: str | None = None
+    checkout_url: str | None = None
+    expires_at: datetime
+    intent_id: str | None = None
+    received: int = 0
+    received_currency: str | None = Field(default=None, max_length=3)
+    promised: int = 0
+    refunded: int = 0
+    last_error: str | None = None
+    created_at: datetime
+    paid_at: datetime | None = None
+
+
+class Refund(Base, table=True):
+    """Money on its way back. Who promised it made room for it in `Payment.promised`.
+
+    `attempt_since` and `due_at` are real time: the age of the present idempotency key,
+    and when it is to be sent (again); `stripe_id` is set once Stripe has the refund.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "cause", name="a_cause_refunds_once"),
+        CheckConstraint("amount > 0", name="a_refund_moves_money"),
+        Index("refunds_of_a_seat", "seat_id"),
+        Index("due_refunds", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    payment_id: UUID = Field(foreign_key="payments.id")
+    seat_id: UUID
+    cause: Cause = Field(sa_type=enum_column(Cause))
+    status: RefundStatus = Field(
+        default=RefundStatus.PENDING, sa_type=enum_column(RefundStatus)
+    )
+    amount: int
+    currency: str = Field(max_length=3)
+    attempt: int = 1
+    refusals: int = 0
+    due_at: datetime | None = None
+    attempt_since: datetime
+    stripe_id: str | None = None
+    last_error: str | None = None
+    created_at: datetime
