@@ -94,14 +94,18 @@ def _labelled(mine: Sequence[int], length: int, zone: str) -> Iterator[Slot]:
     early, late = offset(zone, mine[0]), offset(zone, mine[-1])
     for at in mine:
         ahead = early if early == late else offset(zone, at)
-        local = _stamp(at + ahead) + _suffix(ahead)
-        yield Slot(_stamp(at) + "Z", _stamp(at + length) + "Z", local)
+        yield Slot(_zulu(at), _zulu(at + length), _stamp(at + ahead) + _suffix(ahead))
 
 
 @lru_cache(maxsize=1 << 16)
 def _stamp(at: int) -> str:
-    """Cached because coaches and requests share their quarter hours."""
+    """Cached, as `_zulu` is: coaches and requests share their quarter hours."""
     return _utc(at).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=1 << 16)
+def _zulu(at: int) -> str:
+    return _stamp(at) + "Z"
 
 
 @lru_cache
