@@ -13,8 +13,9 @@ SHORTEST, LONGEST = 30 * 60, 24 * 60 * 60
 """Bounds of `expires_at`, in seconds of product time from the creation."""
 
 _PARAMS = {
-    "cancel_url", "client_reference_id", "customer_email", "expires_at", "line_items",
-    "locale", "metadata", "mode", "payment_intent_data", "payment_method_types",
+    "allowed_payment_method_types", "cancel_url", "client_reference_id",
+    "customer_email", "expires_at", "line_items",
+    "locale", "metadata", "mode", "payment_intent_data",
     "submit_type", "success_url", "ui_mode",
 }  # fmt: skip
 _AS_ASKED = (
@@ -141,7 +142,7 @@ def _check_supported(params: dict[str, Any]) -> None:
         raise unsupported(f"mode {params['mode']}")
     if params.get("ui_mode", "hosted_page") != "hosted_page":
         raise unsupported(f"ui_mode {params['ui_mode']}")
-    if params.get("payment_method_types", ["card"]) != ["card"]:
+    if params.get("allowed_payment_method_types", ["card"]) != ["card"]:
         raise unsupported("other payment methods than cards")
     data = params.get("payment_intent_data", {})
     only(data, _INTENT_PARAMS, "payment_intent_data.")
