@@ -1,0 +1,1 @@
+"""What booking does. One function is one change, made in the caller's transaction."""

@@ -1,0 +1,242 @@
+"""What decides about a coach's slots, read alike for listing and for booking (S9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlmodel
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    extract,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.booking.actions.documents import policy_of, schedule_of
+from services.booking.domain.lifecycle import COUNTED, LIVE, Status
+from services.booking.domain.policy import Policy
+from services.booking.domain.reasons import covers
+from services.booking.domain.schedule import Schedule
+from services.booking.domain.slots import Busy, Calendar, relevant
+from services.booking.models import Coach, Seat, Session, StoredPolicy, StoredSchedule
+from shared.errors import InvalidRequest, NotFound
+
+LASTING = COUNTED - {Status.HELD}
+"""What counts for caps and makes a student known, beside holds that still run."""
+
+NOW: BindParameter[datetime] = bindparam("now")
+COACH: BindParameter[UUID] = bindparam("coach_id")
+STUDENT: BindParameter[UUID | None] = bindparam("student_id")
+
+EMPTY = Schedule("UTC")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a coach offers to one student; `known` means not a new one."""
+
+    listed: bool
+    currency: str
+    hourly_rate: int
+    game_rates: dict[str, int | None]
+    schedule: Schedule
+    policy: Policy
+    known: bool
+
+    def rate(self, game: str | None, where: str) -> int:
+        """Minor units an hour; InvalidRequest on the field `where` for another game."""
+        if game is None:
+            return self.hourly_rate
+        if game not in self.game_rates:
+            raise InvalidRequest(
+                "The coach does not teach this game.",
+                errors=[{"field": where, "message": "is not a game of this coach"}],
+            )
+        own = self.game_rates[game]
+        return self.hourly_rate if own is None else own
+
+    def calendar(self, busy: Sequence[Busy], now: datetime) -> Calendar:
+        return Calendar(
+            self.schedule, self.policy, busy, now, not self.known, self.listed
+        )
+
+
+async def read_offer(
+    session: AsyncSession, coach_id: UUID, student_id: UUID | None, now: datetime
+) -> Offer:
+    """One query. Raises NotFound for an unknown coach."""
+    params = {"coach_id": coach_id, "student_id": student_id, "now": now}
+    found = await session.exec(OFFER, params=params)  # type: ignore[call-overload]
+    row = found.first()
+    if row is None:
+        raise NotFound(f"There is no coach {coach_id}.")
+    listed, currency, hourly_rate, game_rates, schedule, policy, known = row
+    return Offer(
+        listed,
+        currency,
+        hourly_rate,
+        game_rates,
+        schedule_of(schedule) if schedule else EMPTY,
+        policy_of(policy) if policy else Policy(),
+        known,
+    )
+
+
+async def read_busy(
+    session: AsyncSession,
+    coach_id: UUID,
+    offer: Offer,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+) -> list[Busy]:
+    """All that decides about starts in `[since, until)`, in one query."""
+    low, high = relevant(offer.schedule, since, until)
+    capped = offer.policy.max_students_per_week is not None
+    rows = await session.exec(  # type: ignore[call-overload]
+        BUSY_WITH_NEW_STUDENTS if capped else BUSY,
+        params={"coach_id": coach_id, "since": low, "until": high, "now": now},
+    )
+    return [Busy._make(row) for row in rows]
+
+
+MINUTE = timedelta(minutes=1)
+
+
+async def conflicts(
+    session: AsyncSession, coach_id: UUID, now: datetime
+) -> list[Session]:
+    """Live future sessions that the stored hours or lengths would not allow."""
+    schedule = await session.get(StoredSchedule, coach_id)
+    policy = await session.get(StoredPolicy, coach_id)
+    hours = schedule_of(schedule.document) if schedule else EMPTY
+    lengths = (policy_of(policy.document) if policy else Policy()).durations
+    sold = (
+        sqlmodel.select(Session)
+        .where(
+            col(Session.coach_id) == coach_id,
+            col(Session.starts_at) > now,
+            col(Session.status).in_(LIVE),
+            _counts(now),
+        )
+        .order_by(col(Session.starts_at))
+    )
+    return [
+        each
+        for each in await session.exec(sold)
+        if not covers(hours, each.starts_at, each.ends_at)
+        or (each.ends_at - each.starts_at) // MINUTE not in lengths
+    ]
+
+
+def _counts(now: Any) -> ColumnElement[bool]:
+    """Sessions that count; a hold does until it runs out."""
+    running = (
+        select(col(Seat.id))
+        .where(
+            col(Seat.session_id) == col(Session.id),
+            col(Seat.status) == Status.HELD,
+            col(Seat.hold_expires_at) > now,
+        )
+        .correlate(Session)
+        .exists()
+    )
+    return or_(
+        col(Session.status).in_(LASTING),
+        and_(col(Session.status) == Status.HELD, running),
+    )
+
+
+def _seat_counts(seat: Any, now: Any) -> ColumnElement[bool]:
+    return or_(
+        col(seat.status).in_(LASTING),
+        and_(col(seat.status) == Status.HELD, col(seat.hold_expires_at) > now),
+    )
+
+
+def _offer() -> Select[*tuple[Any, ...]]:
+    known = (
+        select(col(Seat.id))
+        .join(Session, col(Session.id) == col(Seat.session_id))
+        .where(
+            col(Seat.student_id) == STUDENT,
+            col(Session.coach_id) == COACH,
+            _seat_counts(Seat, NOW),
+        )
+        .exists()
+    )
+    return (
+        select(
+            col(Coach.listed),
+            col(Coach.currency),
+            col(Coach.hourly_rate),
+            col(Coach.game_rates),
+            col(StoredSchedule.document),
+            col(StoredPolicy.document),
+            known,
+        )
+        .outerjoin(StoredSchedule, col(StoredSchedule.coach_id) == col(Coach.id))
+        .outerjoin(StoredPolicy, col(StoredPolicy.coach_id) == col(Coach.id))
+        .where(col(Coach.id) == COACH)
+    )
+
+
+def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return select(
+        col(Session.starts_at),
+        col(Session.ends_at),
+        _minutes(col(Session.starts_at) - col(Session.blocked_from)),
+        _minutes(col(Session.blocked_until) - col(Session.ends_at)),
+        literal(True),
+        opened,
+    ).where(
+        col(Session.coach_id) == COACH,
+        col(Session.starts_at) < bindparam("until"),
+        col(Session.ends_at) > bindparam("since"),
+        _counts(NOW),
+    )
+
+
+def _minutes(length: ColumnElement[Any]) -> ColumnElement[int]:
+    return cast(extract("epoch", length), Integer) // 60
+
+
+def _opened() -> ColumnElement[bool]:
+    """Whether a student of this session had none with the coach before."""
+    seat, other, earlier = aliased(Seat), aliased(Seat), aliased(Session)
+    before = (
+        select(col(other.id))
+        .join(earlier, col(earlier.id) == col(other.session_id))
+        .where(
+            col(other.student_id) == col(seat.student_id),
+            col(earlier.coach_id) == COACH,
+            col(earlier.starts_at) < col(Session.starts_at),
+            _seat_counts(other, NOW),
+        )
+        .exists()
+    )
+    return (
+        select(col(seat.id))
+        .where(
+            col(seat.session_id) == col(Session.id), _seat_counts(seat, NOW), ~before
+        )
+        .correlate(Session)
+        .exists()
+    )
+
+
+OFFER = _offer()
+BUSY = _busy(literal(False))
+BUSY_WITH_NEW_STUDENTS = _busy(_opened())

@@ -1,0 +1,94 @@
+"""Holds that ran out: free on every read at once, and said to be free by these."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.booking.actions import history
+from services.booking.domain.lifecycle import Status
+from services.booking.models import Seat, Session
+from shared import outbox
+from shared.contracts.booking import SeatExpiredV1
+
+BATCH = 500
+
+
+async def sweep(session: AsyncSession, due_by: datetime, now: datetime) -> int:
+    """Expire all holds due by then, and return how many they were.
+
+    A hold that somebody else is about to change is left to them, or to the next sweep.
+    """
+    swept = 0
+    while found := await _expire(session, due_by, now, skip_locked=True):
+        swept += found
+    return swept
+
+
+async def expire_holds_of(
+    session: AsyncSession, coach_id: UUID, student_id: UUID, now: datetime
+) -> None:
+    """Expire what stands between these two and a new seat.
+
+    The exclusion constraints know no clock, so this comes before every insert, under
+    the locks of both.
+    """
+    of_coach = select(Session.id).where(
+        col(Session.coach_id) == coach_id, col(Session.status) == Status.HELD
+    )
+    theirs = or_(col(Seat.student_id) == student_id, col(Seat.session_id).in_(of_coach))
+    while await _expire(session, now, now, theirs):
+        pass
+
+
+async def _expire(
+    session: AsyncSession,
+    due_by: datetime,
+    now: datetime,
+    *which: ColumnElement[bool],
+    skip_locked: bool = False,
+) -> int:
+    due = (
+        select(col(Seat.id))
+        .where(
+            col(Seat.status) == Status.HELD, col(Seat.hold_expires_at) <= due_by, *which
+        )
+        .order_by(col(Seat.id))
+        .limit(BATCH)
+        .with_for_update(skip_locked=skip_locked)
+    )
+    expire = (
+        update(Seat)
+        .where(col(Seat.id).in_(due.scalar_subquery()), col(Seat.status) == Status.HELD)
+        .values(status=Status.EXPIRED)
+        .returning(col(Seat.id), col(Seat.session_id), col(Seat.hold_expires_at))
+    )
+    seats = (await session.exec(expire)).all()
+    if not seats:
+        return 0
+    sessions = [session_id for _, session_id, _ in seats]
+    await session.exec(
+        update(Session)
+        .where(col(Session.id).in_(sessions))
+        .values(status=Status.EXPIRED)
+    )
+    await history.record(
+        session,
+        [
+            {
+                "seat_id": seat_id,
+                "at": expired_at,
+                "from_status": Status.HELD,
+                "to_status": Status.EXPIRED,
+                "by": "system",
+                "reason": None,
+            }
+            for seat_id, _, expired_at in seats
+        ],
+    )
+    await outbox.publish(
+        session, *(SeatExpiredV1(occurred_at=now, seat_id=each[0]) for each in seats)
+    )
+    return len(seats)

@@ -1,0 +1,275 @@
+"""Holding a seat: the one place where a time is given away."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, or_
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.booking.actions import expiry, history
+from services.booking.actions.calendars import Offer, read_busy, read_offer
+from services.booking.actions.locks import lock_people
+from services.booking.actions.payments import confirmation
+from services.booking.domain.holds import HOUR, Hold, require_room
+from services.booking.domain.lifecycle import LIVE, Status
+from services.booking.domain.listing import nearest
+from services.booking.domain.policy import require_duration
+from services.booking.domain.pricing import price
+from services.booking.domain.problems import (
+    OwnSlot,
+    PriceChanged,
+    SlotNotOffered,
+    SlotTaken,
+    StudentBusy,
+)
+from services.booking.domain.reasons import Code, for_others, reasons
+from services.booking.domain.slots import Calendar, slots
+from services.booking.models import Seat, Session
+from services.booking.schemas.sessions import SessionRequest
+from services.booking.schemas.slots import Alternative
+from shared import outbox
+from shared.contracts import Money as Price
+from shared.contracts.booking import SeatHeldV1
+from shared.ids import new_id
+from shared.inputs import Money
+
+LOST = {Code.BUSY, Code.BUFFER}
+"""Reasons that say that another student was faster."""
+
+NEARBY = timedelta(days=3)
+"""Alternatives are looked for this far before and after."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the house decides: how long a hold lasts, and its part of the price."""
+
+    hold: timedelta
+    fee_percent: int
+
+
+async def hold_seat(
+    session: AsyncSession,
+    student_id: UUID,
+    wanted: SessionRequest,
+    terms: Terms,
+    now: datetime,
+) -> UUID:
+    """Give the time to the student until it is paid for; for good if it costs nothing.
+
+    Returns the session's id. Runs the rule of the listing again, alone with the times
+    of coach and student (S9). Raises OwnSlot, NotFound, StudentBusy, TooManyHolds,
+    SlotTaken, SlotNotOffered or PriceChanged; then nothing has changed.
+    """
+    if wanted.coach_id == student_id:
+        raise OwnSlot("Book with another coach.")
+    await lock_people(session, [wanted.coach_id], [student_id])
+    await expiry.expire_holds_of(session, wanted.coach_id, student_id, now)
+    offer = await read_offer(session, wanted.coach_id, student_id, now)
+    require_duration(offer.policy, wanted.duration_minutes, "body.duration_minutes")
+    cost = Money(
+        amount=price(offer.rate(wanted.game, "body.game"), wanted.duration_minutes),
+        currency=offer.currency,
+    )
+    await _require_room(session, student_id, wanted, cost, now)
+    await _require_offered(session, wanted, offer, cost, now)
+    if wanted.expected_price not in (None, cost):
+        raise PriceChanged("Confirm the new price.", price=cost.model_dump())
+    return await _place(session, student_id, wanted, offer, cost, terms, now)
+
+
+def _end(wanted: SessionRequest) -> datetime:
+    return wanted.start + timedelta(minutes=wanted.duration_minutes)
+
+
+async def _require_room(
+    session: AsyncSession,
+    student_id: UUID,
+    wanted: SessionRequest,
+    cost: Money,
+    now: datetime,
+) -> None:
+    """The student is free at that time and may hold one more seat, if it is one."""
+    overlaps = and_(
+        col(Seat.status).in_(LIVE),
+        col(Seat.starts_at) < _end(wanted),
+        col(Seat.ends_at) > wanted.start,
+    )
+    query = (
+        select(Seat, Session.coach_id)
+        .join(Session, col(Session.id) == col(Seat.session_id))
+        .where(
+            col(Seat.student_id) == student_id,
+            or_(
+                overlaps,
+                col(Seat.status) == Status.HELD,
+                and_(
+                    col(Session.coach_id) == wanted.coach_id,
+                    col(Seat.created_at) > now - HOUR,
+                ),
+            ),
+        )
+    )
+    seats = (await session.exec(query)).all()
+    if any(
+        seat.status in LIVE
+        and seat.starts_at < _end(wanted)
+        and seat.ends_at > wanted.start
+        for seat, _ in seats
+    ):
+        raise StudentBusy("Choose a time at which you are free.")
+    if cost.amount:
+        require_room(_holds(seats), wanted.coach_id, now)
+
+
+def _holds(seats: Any) -> list[Hold]:
+    return [
+        Hold(
+            coach_id,
+            seat.created_at,
+            seat.hold_expires_at if seat.status is Status.HELD else seat.created_at,
+        )
+        for seat, coach_id in seats
+        if seat.hold_expires_at is not None
+    ]
+
+
+async def _require_offered(
+    session: AsyncSession,
+    wanted: SessionRequest,
+    offer: Offer,
+    cost: Money,
+    now: datetime,
+) -> None:
+    since, until = wanted.start - NEARBY, wanted.start + NEARBY
+    busy = await read_busy(session, wanted.coach_id, offer, since, until, now)
+    calendar = offer.calendar(busy, now)
+    against = reasons(calendar, wanted.duration_minutes, wanted.start)
+    if not against:
+        return
+    others = _alternatives(calendar, wanted, cost)
+    if all(reason.code in LOST for reason in against):
+        raise SlotTaken("Choose another time.", alternatives=others)
+    raise SlotNotOffered(
+        "Choose another time.",
+        reasons=[reason._asdict() for reason in for_others(against)],
+        alternatives=others,
+    )
+
+
+def _alternatives(
+    calendar: Calendar, wanted: SessionRequest, cost: Money
+) -> list[dict[str, Any]]:
+    length = timedelta(minutes=wanted.duration_minutes)
+    around = (wanted.start - NEARBY, wanted.start + NEARBY)
+    free = slots(calendar, wanted.duration_minutes, *around)
+    return [
+        Alternative(start=start, end=start + length, price=cost).model_dump(mode="json")
+        for start in nearest(free, wanted.start)
+    ]
+
+
+async def _place(
+    session: AsyncSession,
+    student_id: UUID,
+    wanted: SessionRequest,
+    offer: Offer,
+    cost: Money,
+    terms: Terms,
+    now: datetime,
+) -> UUID:
+    """Write the session and the seat, with all terms of this moment, and say so.
+
+    The check before was made under the locks; the constraints have the last word
+    all the same. ON CONFLICT, because plain inserts that race deadlock.
+    """
+    booked, seat = _rows(student_id, wanted, offer, cost, terms, now)
+    for model, row, lost in (
+        (Session, booked, SlotTaken("Choose another time.", alternatives=[])),
+        (Seat, seat, StudentBusy("Choose a time at which you are free.")),
+    ):
+        placed = await session.exec(
+            insert(model)
+            .values(row.model_dump())
+            .on_conflict_do_nothing()
+            .returning(col(model.id))
+        )
+        if placed.first() is None:
+            raise lost
+    step = {
+        "seat_id": seat.id,
+        "at": now,
+        "from_status": None,
+        "to_status": seat.status,
+        "by": "student",
+        "reason": None,
+    }
+    await history.record(session, [step])
+    await outbox.publish(
+        session,
+        _held(seat, booked, now)
+        if seat.status is Status.HELD
+        else confirmation(seat, booked, "free", now),
+    )
+    return booked.id
+
+
+def _rows(
+    student_id: UUID,
+    wanted: SessionRequest,
+    offer: Offer,
+    cost: Money,
+    terms: Terms,
+    now: datetime,
+) -> tuple[Session, Seat]:
+    start, end, policy = wanted.start, _end(wanted), offer.policy
+    status = Status.HELD if cost.amount else Status.CONFIRMED
+    booked = Session(
+        id=new_id(),
+        coach_id=wanted.coach_id,
+        starts_at=start,
+        ends_at=end,
+        blocked_from=start - timedelta(minutes=policy.buffer_before),
+        blocked_until=end + timedelta(minutes=policy.buffer_after),
+        status=status,
+        kind=wanted.kind,
+        game=wanted.game,
+    )
+    seat = Seat(
+        id=new_id(),
+        session_id=booked.id,
+        student_id=student_id,
+        starts_at=start,
+        ends_at=end,
+        status=status,
+        price=cost.amount,
+        currency=cost.currency,
+        fee_percent=terms.fee_percent,
+        tiers=[list(tier) for tier in policy.cancellation_tiers],
+        goals=wanted.goals,
+        created_at=now,
+        hold_expires_at=now + terms.hold if cost.amount else None,
+        confirmed_at=None if cost.amount else now,
+    )
+    return booked, seat
+
+
+def _held(seat: Seat, booked: Session, now: datetime) -> SeatHeldV1:
+    assert seat.hold_expires_at is not None
+    return SeatHeldV1(
+        occurred_at=now,
+        seat_id=seat.id,
+        session_id=booked.id,
+        coach_id=booked.coach_id,
+        student_id=seat.student_id,
+        start=booked.starts_at,
+        end=booked.ends_at,
+        kind=booked.kind,
+        price=Price(amount=seat.price, currency=seat.currency),
+        fee_percent=seat.fee_percent,
+        hold_expires_at=seat.hold_expires_at,
+    )

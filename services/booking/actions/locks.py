@@ -1,0 +1,29 @@
+"""Who waits for whom.
+
+Always in this order, so that nobody waits in a circle: the coaches, the students, rows
+of seats by id, rows of sessions. Within one kind the lowest key comes first.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+COACH, STUDENT = 1, 2
+"""The classes of advisory locks; PostgreSQL keys them by two 32-bit integers."""
+
+
+async def lock_people(
+    session: AsyncSession, coaches: Iterable[UUID], students: Iterable[UUID]
+) -> None:
+    """Be alone with these coaches' times and these students' times until the commit."""
+    for kind, people in ((COACH, coaches), (STUDENT, students)):
+        for key in sorted({_key(person) for person in people}):
+            lock = select(func.pg_advisory_xact_lock(kind, key))
+            await session.exec(lock)  # type: ignore[call-overload]
+
+
+def _key(person: UUID) -> int:
+    """The random end of a UUIDv7; two people of one key only wait for each other."""
+    return person.int & 0x7FFFFFFF

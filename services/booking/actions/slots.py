@@ -1,0 +1,51 @@
+"""Listing free times: the hot path, two queries and no object per slot."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from services.booking.actions.calendars import read_busy, read_offer
+from services.booking.domain.listing import days, viewer_range
+from services.booking.domain.policy import require_duration
+from services.booking.domain.pricing import price
+from services.booking.domain.slots import slots
+from shared.db import Sessions
+
+
+@dataclass(frozen=True)
+class SlotQuery:
+    """Both dates are included; `minutes` is the length of a session."""
+
+    coach_id: UUID
+    since: date
+    until: date
+    minutes: int
+    timezone: str | None
+    game: str | None
+
+
+async def list_slots(
+    sessions: Sessions, wanted: SlotQuery, student_id: UUID | None, now: datetime
+) -> bytes:
+    """The JSON of a `SlotsView`.
+
+    Raises NotFound for an unknown coach, InvalidRequest that names the field for a
+    range, zone, length or game that cannot be listed.
+    """
+    async with sessions() as session:
+        offer = await read_offer(session, wanted.coach_id, student_id, now)
+        require_duration(offer.policy, wanted.minutes)
+        rate = offer.rate(wanted.game, "query.game")
+        zone = wanted.timezone or offer.schedule.timezone
+        since, until = viewer_range(zone, wanted.since, wanted.until)
+        busy = await read_busy(session, wanted.coach_id, offer, since, until, now)
+    starts = slots(offer.calendar(busy, now), wanted.minutes, since, until)
+    cost = {"amount": price(rate, wanted.minutes), "currency": offer.currency}
+    alike = {"price": cost, "kind": "individual", "seats_left": 1}
+    shown = [
+        {"date": day.date, "slots": [{**slot._asdict(), **alike} for slot in day.slots]}
+        for day in days(starts, wanted.minutes, zone, wanted.since, wanted.until)
+    ]
+    return to_json({"timezone": zone, "days": shown})

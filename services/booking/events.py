@@ -1,0 +1,58 @@
+"""What booking hears. A handler runs once per message and in no promised order."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.booking.actions import coaches, expiry, payments
+from services.booking.models import RefundStatus
+from shared.broker import Handlers
+from shared.contracts.coaches import ProfileChangedV1
+from shared.contracts.payments import (
+    PaymentRefundedV1,
+    PaymentSucceededV1,
+    RefundFailedV1,
+)
+from shared.contracts.scheduler import MinuteTickV1
+
+handlers = Handlers("booking")
+
+
+@handlers.on(ProfileChangedV1)
+async def on_profile_changed(
+    event: ProfileChangedV1, session: AsyncSession, _: datetime
+) -> None:
+    """Coaches set the rates and say who may be booked."""
+    await coaches.remember_coach(session, event)
+
+
+@handlers.on(PaymentSucceededV1)
+async def on_payment_succeeded(
+    event: PaymentSucceededV1, session: AsyncSession, now: datetime
+) -> None:
+    """The seats are confirmed, or the money goes back."""
+    await payments.settle(session, event, now)
+
+
+@handlers.on(PaymentRefundedV1)
+async def on_payment_refunded(
+    event: PaymentRefundedV1, session: AsyncSession, _: datetime
+) -> None:
+    """What was owed for a cancelled seat is on its way back."""
+    await payments.note_refund(session, event, RefundStatus.SUCCEEDED)
+
+
+@handlers.on(RefundFailedV1)
+async def on_refund_failed(
+    event: RefundFailedV1, session: AsyncSession, _: datetime
+) -> None:
+    """The seat stays cancelled; its student sees that the money is still owed."""
+    await payments.note_refund(session, event, RefundStatus.FAILED)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick(
+    event: MinuteTickV1, session: AsyncSession, now: datetime
+) -> None:
+    """Holds that ran out are said to be free, also if nobody asked for their time."""
+    await expiry.sweep(session, event.due_at, now)

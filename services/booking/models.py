@@ -1,0 +1,213 @@
+"""The tables of booking. What must never be true, the database refuses by name."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    column,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlmodel import Field, SQLModel
+
+from services.booking.domain.lifecycle import Status
+from shared.db import enum_column, new_registry
+from shared.ids import new_id
+
+LIVE = "status IN ('held', 'confirmed', 'in_progress')"
+"""The states that occupy time, as the predicate of the exclusion constraints."""
+
+
+class RefundStatus(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Base(SQLModel, registry=new_registry()):
+    pass
+
+
+class Coach(Base, table=True):
+    """What coaches last said of a coach; `hourly_rate` in minor units of `currency`."""
+
+    __tablename__ = "coaches"
+
+    id: UUID = Field(primary_key=True)
+    version: int
+    verified: bool
+    listed: bool
+    accepting: bool
+    currency: str = Field(max_length=3)
+    hourly_rate: int
+    group_rate: int | None
+    game_rates: dict[str, int | None] = Field(sa_type=JSONB)
+
+
+class StoredSchedule(Base, table=True):
+    """A coach's schedule, replaced as a whole; `document` is as the API shows it."""
+
+    __tablename__ = "schedules"
+
+    coach_id: UUID = Field(primary_key=True)
+    version: int
+    document: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class StoredPolicy(Base, table=True):
+    """A coach's booking policy, replaced as a whole; without one the defaults hold."""
+
+    __tablename__ = "policies"
+
+    coach_id: UUID = Field(primary_key=True)
+    version: int
+    document: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class Session(Base, table=True):
+    """A coach's block of time that takes place once.
+
+    The buffers are those of the policy when it was booked; `blocked_from` and
+    `blocked_until` are the time widened by them. `status` is that of its most alive
+    seat. `sequence` counts what a calendar has to be told (RFC 5545), `start_version`
+    the moves.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        ExcludeConstraint(
+            (column("coach_id"), "="),
+            (func.tstzrange(column("blocked_from"), column("blocked_until")), "&&"),
+            name="a_coach_is_in_one_session_at_a_time",
+            using="gist",
+            where=text(LIVE),
+        ),
+        CheckConstraint("starts_at < ends_at", "a_session_ends_after_it_starts"),
+        CheckConstraint(
+            "blocked_from <= starts_at AND blocked_until >= ends_at",
+            "buffers_only_widen_a_session",
+        ),
+        Index("ix_sessions_coach_start", "coach_id", "starts_at", "id"),
+        Index("ix_sessions_start", "starts_at", "id"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    coach_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    blocked_from: datetime
+    blocked_until: datetime
+    status: Status = Field(sa_type=enum_column(Status))
+    kind: str
+    game: str | None
+    sequence: int = 0
+    start_version: int = 1
+
+
+class Seat(Base, table=True):
+    """One student's place in a session, with the terms of the day it was booked.
+
+    `price` and `refund_amount` are minor units of `currency`; `tiers` is the policy's
+    [[hours before, percent], ...]. `hold_expires_at` is None for a seat that never had
+    to wait for money. `refund_told_at` is when payments last spoke of the refund.
+    """
+
+    __tablename__ = "seats"
+    __table_args__ = (
+        ForeignKeyConstraint(["session_id"], ["sessions.id"]),
+        ExcludeConstraint(
+            (column("student_id"), "="),
+            (func.tstzrange(column("starts_at"), column("ends_at")), "&&"),
+            name="a_student_is_in_one_session_at_a_time",
+            using="gist",
+            where=text(LIVE),
+        ),
+        CheckConstraint(
+            "status <> 'held' OR hold_expires_at IS NOT NULL", "a_hold_runs_out"
+        ),
+        CheckConstraint(
+            "refund_amount BETWEEN 0 AND price", "a_refund_is_part_of_the_price"
+        ),
+        CheckConstraint(
+            "(refund_amount IS NULL) = (refund_percent IS NULL)"
+            " AND (refund_amount IS NULL) = (refund_status IS NULL)",
+            "a_refund_is_whole",
+        ),
+        CheckConstraint(
+            "(status = 'cancelled') = (cancelled_by IS NOT NULL)",
+            "somebody_cancelled_a_cancelled_seat",
+        ),
+        Index("ix_seats_session", "session_id"),
+        Index("ix_seats_student_start", "student_id", "starts_at"),
+        Index(
+            "ix_seats_holds",
+            "hold_expires_at",
+            postgresql_where=text("status = 'held'"),
+        ),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    session_id: UUID
+    student_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    status: Status = Field(sa_type=enum_column(Status))
+    price: int
+    currency: str = Field(max_length=3)
+    fee_percent: int
+    tiers: list[list[int]] = Field(sa_type=JSONB)
+    goals: str | None
+    created_at: datetime
+    hold_expires_at: datetime | None
+    confirmed_at: datetime | None = None
+    payment_id: UUID | None = None
+    cancelled_by: str | None = None
+    refund_amount: int | None = None
+    refund_percent: int | None = None
+    refund_status: RefundStatus | None = Field(
+        default=None,
+        sa_type=enum_column(RefundStatus),
+    )
+    refund_told_at: datetime | None = None
+
+
+class Move(Base, table=True):
+    """One step in a seat's life. The database refuses to change or remove one."""
+
+    __tablename__ = "history"
+    __table_args__ = (
+        ForeignKeyConstraint(["seat_id"], ["seats.id"]),
+        Index("ix_history_seat", "seat_id", "id"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    seat_id: UUID
+    at: datetime
+    from_status: Status | None = Field(
+        sa_type=enum_column(Status),
+        nullable=True,
+    )
+    to_status: Status = Field(sa_type=enum_column(Status))
+    by: str
+    reason: str | None
+    evidence: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
+
+
+class RefusedPayment(Base, table=True):
+    """Money that was sent back; it must not confirm when it is announced again."""
+
+    __tablename__ = "refused_payments"
+
+    payment_id: UUID = Field(primary_key=True)
+    seat_id: UUID = Field(primary_key=True)
+    reason: str
+    at: datetime

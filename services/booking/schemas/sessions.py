@@ -1,0 +1,110 @@
+"""Sessions, their seats and their cancelling, as clients see them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+
+from services.booking.domain.lifecycle import Status
+from services.booking.models import RefundStatus
+from shared.inputs import Input, Instant, Int, Line, Money, Output, Text
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
+
+
+def _in_calendar(at: datetime) -> datetime:
+    if not EARLIEST <= at <= LATEST:
+        raise ValueError("must be from the year 2000 to 2999")
+    return at
+
+
+Moment = Annotated[Instant, AfterValidator(_in_calendar)]
+"""An instant of years that every zone and the database can count in."""
+
+Reason = Annotated[Text, Field(max_length=500)]
+
+
+class SessionRequest(Input):
+    """The seat a student asks for; `expected_price` is the price it was shown."""
+
+    coach_id: UUID
+    start: Moment
+    duration_minutes: Annotated[Int, Field(ge=1, le=1440, examples=[60])]
+    game: Line | None = None
+    kind: Literal["individual"] = "individual"
+    goals: Annotated[Text, Field(max_length=2000)] | None = None
+    expected_price: Money | None = None
+
+
+class CancelRequest(Input):
+    """A coach and an admin must say why; a student may."""
+
+    reason: Reason | None = None
+
+
+class Step(Output):
+    """One move of the seat, from nothing at first."""
+
+    at: Instant
+    before: Annotated[Status | None, Field(serialization_alias="from")]
+    to: Status
+    by: str
+    reason: str | None
+
+
+class Refund(Money, Output):
+    """What goes back, in minor units, and how far it has come."""
+
+    percent: int
+    status: RefundStatus
+
+
+class SeatView(Output):
+    """One student's place. A hold past `hold_expires_at` is shown as `expired`."""
+
+    seat_id: UUID
+    student_id: UUID
+    status: Status
+    goals: str | None
+    price: Money
+    hold_expires_at: Instant | None
+    cancelled_by: Literal["student", "coach", "admin"] | None
+    no_show: Literal["student", "coach", "both"] | None
+    refund: Refund | None
+    payment_id: UUID | None
+    history: list[Step]
+
+
+class SessionView(SeatView):
+    """A session with the seat that concerns the caller.
+
+    A student sees its own seat. A coach and an admin see all of them in `seats`, and
+    above the one that is most alive; `seats` is null for a student.
+    """
+
+    id: UUID
+    coach_id: UUID
+    start: Instant
+    end: Instant
+    duration_minutes: int
+    game: str | None
+    kind: Literal["individual", "group"]
+    start_version: int
+    join_url: str | None
+    proposals: list[Any]
+    seats: list[SeatView] | None
+
+
+class Quote(Output):
+    """What cancelling would give back at `quoted_at`.
+
+    `tier` names the rule that says so; the student cancels free of charge until
+    `free_until`, if ever.
+    """
+
+    percent: int
+    refund: Money
+    tier: str
+    free_until: Instant | None
+    quoted_at: Instant
