@@ -12,13 +12,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-import structlog
 from aiormq.abc import ConsumerCallback, DeliveredMessage
 from aiormq.exceptions import (
     AMQPChannelError,
     ChannelInvalidStateError,
     ChannelPreconditionFailed,
-    DuplicateConsumerTag,
     PublishError,
 )
 from pamqp.commands import Basic, Exchange, Queue
@@ -30,8 +28,6 @@ from local.broker.queues import Queue as BusQueue
 
 if TYPE_CHECKING:
     from local.broker.client import Link
-
-log = structlog.get_logger()
 
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
 """A name that RabbitMQ always knows. FastStream looks it up at start."""
@@ -227,8 +223,6 @@ class Channel:
         if no_ack or exclusive:
             raise NotImplementedError("consumers that never answer, or exclusive ones")
         tag = consumer_tag or f"ctag{self.number}.{uuid4().hex}"
-        if tag in self._consumers:
-            raise DuplicateConsumerTag(self.number)
         with self._closed_by_errors():
             source = self._bus.queue(queue)
         receive = partial(self._receive, source, tag, consumer_callback)

@@ -1,11 +1,13 @@
 """How a message comes to a consumer: the same on the bus and on RabbitMQ."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from json import JSONDecodeError
 from typing import Any
 
 from aio_pika import DeliveryMode, Message
+from aiormq.exceptions import ChannelPreconditionFailed
 from faststream import BaseMiddleware, Context
 from faststream.exceptions import AckMessage
 from faststream.rabbit import RabbitExchange, RabbitMessage
@@ -197,6 +199,30 @@ async def test_a_handler_that_fails_gets_its_message_again(join: Join) -> None:
     await broker.stop()
     await broker.connect()
     assert await count_in(broker, "q") == 0
+
+
+async def test_a_consumer_goes_on_after_an_error_closed_its_channel(join: Join) -> None:
+    broker = join()
+    heard: list[tuple[str, bool]] = []
+
+    @subscribe(broker, a_queue("q", "key"))
+    async def on_it(body: str, message: RabbitMessage) -> None:
+        raw = message.raw_message
+        heard.append((body, bool(raw.redelivered)))
+        if body == "bad" and not raw.redelivered:
+            # Our broker says so at once, RabbitMQ a moment later.
+            with suppress(ChannelPreconditionFailed):
+                await raw.channel.basic_ack(999)
+            await asyncio.sleep(PATIENCE)
+
+    await broker.start()
+    events = await broker.declare_exchange(EVENTS)
+    await publish(events, "key", "bad")
+    await until(lambda: ("bad", True) in heard)
+    await publish(events, "key", "good")
+
+    await until(lambda: ("good", False) in heard)
+    assert heard == [("bad", False), ("bad", True), ("good", False)]
 
 
 async def test_poison_json_reaches_the_middleware(join: Join) -> None:
