@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from services.booking.domain.policy import LONGEST
 from services.booking.domain.schedule import Schedule, Span
 from services.booking.domain.zones import instant, local_day, midnight
 
@@ -32,11 +33,11 @@ class Hours(NamedTuple):
 def hours(schedule: Schedule, since: int, until: int) -> Hours:
     """Open time and grids of every local date a start in `[since, until)` can be on.
 
-    The neighbouring dates are expanded as well: the night before reaches in, and a
-    session may end on the next date (no session is longer than half a day).
+    The neighbouring dates are expanded as well: the night before reaches in, the last
+    session may end on another date, and a grid ends where the next date's begins.
     """
     zone = schedule.timezone
-    first, last = local_day(zone, since) - 1, local_day(zone, until) + 1
+    first, last = local_day(zone, since) - 1, local_day(zone, until + LONGEST * 60) + 1
     dates = [
         blocks(zone, day, spans, clip)
         for day, spans, clip in _dates(schedule, first, last)

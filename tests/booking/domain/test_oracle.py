@@ -1,0 +1,70 @@
+"""The rules against the oracle, on two thousand calendars made by chance."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from services.booking.domain.listing import viewer_range
+from services.booking.domain.reasons import reasons
+from services.booking.domain.slots import slots
+from tests.booking.domain.chance import Question, question
+from tests.booking.domain.oracle import Oracle
+
+BATCHES, CALENDARS = 40, 50
+MOMENTS = 12
+"""How many instants of each calendar are explained."""
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_listing_and_reasons_are_what_the_slow_reading_says(batch: int) -> None:
+    for number in range(CALENDARS):
+        seed = f"calendar {batch}/{number}"
+        chance = by(seed)
+        asked = question(chance)
+        oracle = Oracle(asked.calendar, asked.minutes, asked.first)
+
+        assert listed(asked) == listing_of(oracle, asked), (seed, asked)
+        for at in moments(chance, oracle, asked):
+            found = [each.code for each in reasons(asked.calendar, asked.minutes, at)]
+            assert found == oracle.reasons(at), (seed, at, asked)
+
+
+def test_the_calendars_made_by_chance_are_not_all_alike() -> None:
+    listings, codes = set(), set()
+    for number in range(300):
+        chance = by(f"variety {number}")
+        asked = question(chance)
+        oracle = Oracle(asked.calendar, asked.minutes, asked.first)
+        listings.add(len(listed(asked)))
+        for at in moments(chance, oracle, asked):
+            codes.update(oracle.reasons(at))
+
+    assert len(listings) > 20
+    assert len(codes) == 10, "every reason but that of groups"
+
+
+def by(seed: str) -> Random:
+    return Random(seed)  # noqa: S311 - it must be possible to predict it
+
+
+def listed(asked: Question) -> list[datetime]:
+    """As a listing reads it: with no more busy times than it says it needs."""
+    since, until = viewer_range(asked.zone, asked.first, asked.last)
+    offered = slots(asked.calendar, asked.minutes, since, until)
+    return [datetime.fromtimestamp(at, UTC) for at in offered]
+
+
+def listing_of(oracle: Oracle, asked: Question) -> list[datetime]:
+    return oracle.listing(asked.zone, asked.first, asked.last)
+
+
+def moments(chance: Random, oracle: Oracle, asked: Question) -> list[datetime]:
+    """Some starts of the grid, and some instants anywhere near."""
+    since, _ = viewer_range(asked.zone, asked.first, asked.last)
+    near = [
+        since + timedelta(minutes=5 * chance.randrange(576))
+        for _ in range(MOMENTS // 2)
+    ]
+    grid = [at for at in sorted(oracle.starts) if abs(at - since) < timedelta(days=2)]
+    return near + chance.sample(grid, min(len(grid), MOMENTS // 2))
