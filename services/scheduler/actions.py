@@ -12,6 +12,8 @@ from services.scheduler.models import EmittedTick
 from shared import outbox
 from shared.contracts.scheduler import DayTickV1, HourTickV1, MinuteTickV1, Tick
 
+TURNS = 0x71C3
+
 PERIODS: dict[type[Tick], timedelta] = {
     MinuteTickV1: domain.MINUTE,
     HourTickV1: domain.HOUR,
@@ -23,9 +25,11 @@ async def emit_due(session: AsyncSession, now: datetime) -> int:
     """Say every tick that is due and was not said; return how many that were.
 
     Of the ticks missed since the last one only the latest is said: it stands for the
-    whole span. Schedulers that do this at once wait for each other at the row's key,
-    and one of them finds it taken. The row and the event commit together.
+    whole span. Schedulers that do this at once take turns (an advisory lock until the
+    commit), so the spans follow each other without gap; the row and the event commit
+    together.
     """
+    await session.exec(select(func.pg_advisory_xact_lock(TURNS)))
     last = await _last_due(session)
     emitted = 0
     for tick, every in PERIODS.items():
