@@ -96,12 +96,25 @@ class Stripe:
 
     async def open_checkout(self, order: Order) -> Checkout | Refused | KeySpent:
         """Open a page to pay on; the same payment and attempt give the same page."""
+        key = f"payment-{order.payment_id}-{order.attempt}"
+        answer = await _outcome(
+            self._client.v1.checkout.sessions.create_async(
+                self._page_for(order), {"idempotency_key": key}
+            )
+        )
+        if isinstance(answer, Refused | KeySpent):
+            return answer
+        if answer.url is None:
+            return KeySpent(f"the page is {answer.status} already")
+        return Checkout(answer.id, answer.url)
+
+    def _page_for(self, order: Order) -> stripe.params.checkout.SessionCreateParams:
         metadata = {
             "payment_id": str(order.payment_id),
             "seat_id": str(order.seat_id),
             "attempt": str(order.attempt),
         }
-        params: stripe.params.checkout.SessionCreateParams = {
+        page: stripe.params.checkout.SessionCreateParams = {
             "mode": "payment",
             "line_items": [
                 {
@@ -124,18 +137,8 @@ class Stripe:
             "cancel_url": self._cancel_url,
         }
         if order.customer_email is not None:
-            params["customer_email"] = order.customer_email
-        key = f"payment-{order.payment_id}-{order.attempt}"
-        answer = await _outcome(
-            self._client.v1.checkout.sessions.create_async(
-                params, {"idempotency_key": key}
-            )
-        )
-        if isinstance(answer, Refused | KeySpent):
-            return answer
-        if answer.url is None:
-            return KeySpent(f"the page is {answer.status} already")
-        return Checkout(answer.id, answer.url)
+            page["customer_email"] = order.customer_email
+        return page
 
     async def close_checkout(self, checkout_id: str) -> None:
         """See to it that the page cannot be paid any more; it may be paid already."""

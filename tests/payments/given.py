@@ -37,6 +37,7 @@ from shared.contracts.booking import (
     SeatExpiredV1,
     SeatHeldV1,
 )
+from shared.contracts.payments import PaymentRefundedV1, RefundFailedV1
 from shared.db import Sessions
 from shared.ids import new_id
 from tests.given import NOW, FixedClock, a_verifier, bearer, published
@@ -228,7 +229,7 @@ class World:
     async def work(self) -> None:
         """What the workers do once every delay is over, until nothing is due."""
         for _ in range(10):
-            await self._skip_delays()
+            await self.skip_delays()
             if not await self.step():
                 return
         raise AssertionError("the workers never come to an end")
@@ -239,7 +240,7 @@ class World:
             self.sessions, self.vendor, self.clock
         ) + await refunds.send_due(self.sessions, self.vendor, self.clock)
 
-    async def _skip_delays(self) -> None:
+    async def skip_delays(self) -> None:
         past = datetime.now(UTC) - timedelta(seconds=1)
         async with self.sessions.begin() as session:
             for kind in (Payment, Refund):
@@ -260,13 +261,33 @@ class World:
         async with self.sessions() as session:
             return list(await session.exec(select(Payment).order_by(col(Payment.id))))
 
+    async def money_back(self) -> list[Event]:
+        """What was announced of refunds."""
+        return [
+            event
+            for event in await published(self.sessions)
+            if isinstance(event, PaymentRefundedV1 | RefundFailedV1)
+        ]
+
+    async def amount_back_at_stripe(self) -> int:
+        """Of the one payment there is, in minor units, by Stripe's account."""
+        [payment] = await self.payments()
+        listed = await self.stripe.get(
+            "/v1/refunds",
+            params={"payment_intent": payment.intent_id or ""},
+            headers={"Authorization": "Bearer sk_test_x"},
+        )
+        return sum(each["amount"] for each in listed.json()["data"])
+
     async def refunds(self) -> list[Refund]:
         async with self.sessions() as session:
             return list(await session.exec(select(Refund).order_by(col(Refund.id))))
 
 
 @asynccontextmanager
-async def a_world(database_url: str) -> AsyncIterator[World]:
+async def a_world(
+    database_url: str, amqp_url: str | None = None
+) -> AsyncIterator[World]:
     """The service on a fresh database, and a double of its own, both really served."""
     clock, post = FixedClock(), Post()
     async with serving(post.app()) as post_url:
@@ -281,8 +302,8 @@ async def a_world(database_url: str) -> AsyncIterator[World]:
         )
         async with serving(double) as double_url:
             app = create_app(
-                settings(database_url, double_url),
-                broker=RabbitBroker(),
+                settings(database_url, double_url, amqp_url or "amqp://nowhere"),
+                broker=None if amqp_url else RabbitBroker(),
                 clock=clock,
                 verifier=a_verifier(),
             )
@@ -296,11 +317,11 @@ async def a_world(database_url: str) -> AsyncIterator[World]:
             await app.state.sessions.kw["bind"].dispose()
 
 
-def settings(database_url: str, stripe_url: str) -> PaymentsSettings:
+def settings(database_url: str, stripe_url: str, amqp_url: str) -> PaymentsSettings:
     return PaymentsSettings(
         environment="local",
         database_url=SecretStr(database_url),
-        amqp_url=SecretStr("amqp://nowhere"),
+        amqp_url=SecretStr(amqp_url),
         stripe_api_key=SecretStr("sk_test_payments"),
         stripe_webhook_secret=SecretStr(SECRET),
         stripe_api_base=stripe_url,

@@ -13,6 +13,7 @@ def upgrade() -> None:
     create_mechanisms()
     _create_what_is_heard()
     _create_payments()
+    _index_payments()
     _create_refunds()
 
 
@@ -81,6 +82,9 @@ def _create_payments() -> None:
             name=op.f("ck_payments_refunds_stay_within_the_money"),
         ),
     )
+
+
+def _index_payments() -> None:
     still_open = sa.text("status IN ('unknown', 'pending')")
     op.create_index(
         "a_seat_has_one_open_payment",
