@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 from uvicorn.loops.auto import auto_loop_factory
@@ -16,14 +15,12 @@ from gateway.door import Door
 from gateway.limits import WINDOW, Limits
 from gateway.metrics import Metrics
 from gateway.pool import HttpUpstream
+from gateway.server import make_server
 from gateway.settings import GatewaySettings
 from shared import db, logs
 from shared.auth import Verifier
 from shared.web import answer_with_problems
 from shared.workers import Worker, running
-
-KEEP_ALIVE = 75
-"""Seconds a client's idle connection is kept."""
 
 JWKS = "/.well-known/jwks.json"
 PATIENCE = 2.0
@@ -115,27 +112,10 @@ def _upstream(url: str, settings: GatewaySettings) -> HttpUpstream:
 async def serve(settings: GatewaySettings) -> None:
     """Serve until a signal says to stop; requests under way are finished."""
     door, operations = build(settings)
-    servers = [_server(door, settings, settings.port)]
+    servers = [make_server(door, settings.host, settings.port)]
     if settings.ops_port is not None:
-        servers.append(_server(operations, settings, settings.ops_port))
+        servers.append(make_server(operations, settings.host, settings.ops_port))
     await asyncio.gather(*(server.serve() for server in servers))
-
-
-def _server(app: ASGIApp, settings: GatewaySettings, port: int) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=port,
-            http="httptools",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-        )
-    )
 
 
 def main(argv: Sequence[str] = sys.argv) -> None:

@@ -22,8 +22,8 @@ from shared.web import Bug, answer
 
 SIGN_IN = frozenset({"/v1/auth/login", "/v1/auth/register", "/v1/auth/password-reset"})
 AUTH = "/v1/auth/"
-WEBHOOK = "/payments/webhook/"
-HEALTH = "/health/"
+BY_MACHINES = frozenset({"/payments/webhook/", "/health/ready"})
+LIVE = "/health/live"
 # Where such a request ends is not certain, so nothing after it is read.
 UNCLEAR = frozenset({400, 408})
 
@@ -64,7 +64,7 @@ class Door:
         self._by_address = Limit("address", settings.address_per_minute)
         self._by_user = Limit("user", settings.user_per_minute)
         self._sign_in = Limit("sign-in", settings.sign_in_per_minute)
-        self._webhook = Limit("webhook", settings.webhook_per_minute)
+        self._by_machine = Limit("machine", settings.webhook_per_minute)
         self._inner: ASGIApp = self._enter
         if settings.cors_origins:
             self._inner = CORSMiddleware(
@@ -100,28 +100,25 @@ class Door:
         )
         began = perf_counter()
         try:
-            service = await self._forward(scope, exchange)
+            await self._forward(scope, exchange)
         except Problem as problem:
-            service = "gateway"
             await _refuse(exchange.refusal or problem, scope, exchange, send)
         except Exception:
-            service = "gateway"
             log.exception("request.failed", path=scope["path"])
             await _refuse(Bug("The mistake is ours."), scope, exchange, send)
-        self._metrics.observe(service, exchange.status, perf_counter() - began)
+        seconds = perf_counter() - began
+        self._metrics.observe(exchange.service, exchange.status, seconds)
 
-    async def _forward(self, scope: Scope, exchange: Exchange) -> str:
+    async def _forward(self, scope: Scope, exchange: Exchange) -> None:
         raw, decoded = routes.canonical(scope["raw_path"], scope["query_string"])
         path = Path(raw, decoded, routes.find(self._routes, decoded))
         guest = visitor(scope, self._settings.trusted_proxies)
         headers = inward(scope["headers"], guest, scope["state"]["request_id"])
-        if not decoded.startswith(HEALTH):
-            await self._admit(path, guest, headers)
+        await self._admit(path, guest, headers)
         exchange.check_announced(headers)
-        service, app = self._destination(path, scope["method"])
+        exchange.service, app = self._destination(path, scope["method"])
         inner = {**scope, "path": decoded, "raw_path": raw, "headers": headers}
         await app(inner, exchange.receive, exchange.send)
-        return service
 
     def _destination(self, path: Path, method: str) -> tuple[str, ASGIApp]:
         service = path.services.get(method)
@@ -137,9 +134,9 @@ class Door:
         """Count the request; raises Unauthorized for a bearer that is not valid."""
         if path.decoded in SIGN_IN:
             await self._limits.take(self._sign_in, guest.network)
-        elif path.decoded == WEBHOOK:
-            await self._limits.take(self._webhook, guest.network)
-        else:
+        elif path.decoded in BY_MACHINES:
+            await self._limits.take(self._by_machine, guest.network)
+        elif path.decoded != LIVE:
             await self._admit_caller(path, guest, headers)
 
     async def _admit_caller(

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.errors import TooManyRequests
+from shared.outages import is_outage
 
 WINDOW = 60.0
 LEASES_PER_WINDOW = 20
@@ -94,8 +95,14 @@ class Limits:
 
     async def sweep(self) -> int:
         """Forget windows that are over; answers how many."""
-        async with self._engine.begin() as connection:
-            return (await connection.execute(SWEEP)).rowcount
+        try:
+            async with self._engine.begin() as connection:
+                return (await connection.execute(SWEEP)).rowcount
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("limits.not_swept", error=repr(error))
+            return 0
 
     async def _renew(self, limit: Limit, key: tuple[str, str]) -> None:
         """Requests that arrive together share one lease; none spoils it by leaving."""

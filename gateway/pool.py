@@ -79,9 +79,10 @@ class HttpUpstream:
     async def _read(self, scope: Scope, receive: Receive) -> Question:
         """The request with the first piece of its body, often all of it."""
         method, headers = scope["method"], scope["headers"]
-        chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        names = {name for name, _ in headers}
+        chunked = b"transfer-encoding" in names
         body, more = b"", False
-        if chunked or any(name == b"content-length" for name, _ in headers):
+        if chunked or b"content-length" in names:
             message = await _body(receive())
             body, more = message.get("body", b""), message.get("more_body", False)
         if chunked and not more:

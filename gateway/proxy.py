@@ -90,7 +90,10 @@ def outward(headers: Headers) -> Headers:
 
 
 class Exchange:
-    """One request through the door: a body within limits in, a clean answer out."""
+    """One request through the door: a body within limits in, a clean answer out.
+
+    `status` is 0 until an answer has begun; `service` says who gives it.
+    """
 
     def __init__(
         self, receive: Receive, send: Send, body_limit: int, client_timeout: float
@@ -103,6 +106,7 @@ class Exchange:
         self._arrived = False
         self.refusal: Problem | None = None
         self.status = 0
+        self.service = "gateway"
 
     def check_announced(self, headers: Headers) -> None:
         """Raises PayloadTooLarge before any of a body is read that says it is."""

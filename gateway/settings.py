@@ -21,7 +21,7 @@ class GatewaySettings(BaseSettings):
     `trusted_proxies` are the networks whose `X-Forwarded-For` and `-Proto` we believe;
     `ops_port` serves `/metrics` and health on a second port, for operators only. Limits
     are requests a minute: per address, per signed-in user, per address for what guesses
-    at passwords, and per address for Stripe's webhooks. Timeouts are in seconds:
+    at passwords, and per address for webhooks and readiness. Timeouts are in seconds:
     `read_timeout` is a service's longest silence, `client_timeout` the client's while
     it sends a body.
     """

@@ -3,13 +3,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx2
 import pytest
 from pydantic import ValidationError
 
 from gateway.app import connect
+from gateway.server import make_server
 from gateway.settings import GatewaySettings
 from tests.gateway.services import Echo, address, listening, served
 
@@ -75,6 +76,36 @@ async def test_it_serves_metrics_on_the_operators_port_only_and_stops_when_told(
     )
     assert ready.json() == {"database": "ok"}
     assert outside.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: " + b"x" * 1_000_000,
+        b"".join(b"X-Many-%d: %d\r\n" % (n, n) for n in range(50_000)),
+        b"X-Endless: " + b"x" * 1_000_000 + b"\r\nHost: x\r\n",
+    ],
+)
+async def test_a_head_without_end_is_not_kept(head: bytes) -> None:
+    port = free_port()
+    server = make_server(Echo("coaches"), "127.0.0.1", port)
+    task = asyncio.create_task(server.serve())
+    url = f"http://127.0.0.1:{port}"
+    await answer(url)
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\n")
+    with suppress(ConnectionError):
+        for start in range(0, len(head), 10_000):
+            writer.write(head[start : start + 10_000])
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        assert (await reader.read()).startswith(b"HTTP/1.1 431")
+    assert reader.at_eof() or writer.is_closing() or reader.exception()
+    assert (await answer(url)).status_code == 200
+    writer.close()
+    server.should_exit = True
+    await task
 
 
 def test_credentials_are_never_allowed_from_anywhere() -> None:

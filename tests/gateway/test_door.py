@@ -214,6 +214,18 @@ async def test_a_bearer_is_forwarded_and_a_bad_one_refused_at_the_door(
     assert nobody.status_code == 200
 
 
+async def test_without_any_key_a_bearer_can_be_neither_believed_nor_refused(
+    start: Start,
+) -> None:
+    client = await start(accounts_url="http://127.0.0.1:9")
+
+    response = await client.get("/v1/sessions", headers=bearer(uuid4(), "student"))
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert (await client.get("/v1/sessions")).status_code == 200
+
+
 async def test_who_signs_in_again_may_still_carry_the_old_bearer(
     client: httpx2.AsyncClient,
 ) -> None:
