@@ -50,7 +50,9 @@ async def call(request: Request) -> Response:
     """Everything that is not the double's own is taken for a call of Stripe's API."""
     double: Double = request.app.state.double
     path = request.scope["path"]
-    key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+    key = request.headers.get("Idempotency-Key") or None
+    if request.method != "POST":
+        key = None
     noted = double.calls.open(request.method, path, key, datetime.now(UTC))
     request_id = new_request_id()
     try:

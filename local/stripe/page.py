@@ -145,8 +145,9 @@ def _policy(session: Record | None, nonce: str) -> str:
         urls = (session.body["success_url"], session.body["cancel_url"])
         targets |= {_origin(url) for url in urls if url}
     return (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none';"
-        f" frame-ancestors 'none'; form-action {' '.join(sorted(targets))}"
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:;"
+        " base-uri 'none'; frame-ancestors 'none';"
+        f" form-action {' '.join(sorted(targets))}"
     )
 
 
