@@ -47,20 +47,16 @@ class StillBusy(Unavailable):
     title = "Something is still to be done"
 
 
-async def until_empty(pending: Pending, *, only: str | None = None) -> dict[str, int]:
+async def until_empty(pending: Pending) -> dict[str, int]:
     """Wait until nothing is pending, PATIENCE seconds at most; return what is left.
 
-    Two looks in a row must find nothing: a message may be between two places. `only`
-    restricts the question to the names that end in it.
+    Two looks in a row must find nothing: a message may be between two places.
     """
     calm = 0
     left: dict[str, int] = {}
-    for _ in range(int(PATIENCE / GLANCE)):
-        left = {
-            name: count
-            for name, count in (await pending()).items()
-            if count and (only is None or name.endswith(only))
-        }
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while asyncio.get_running_loop().time() < deadline:
+        left = {name: count for name, count in (await pending()).items() if count}
         calm = 0 if left else calm + 1
         if calm > 1:
             break
@@ -71,13 +67,14 @@ async def until_empty(pending: Pending, *, only: str | None = None) -> dict[str,
 def create_app(
     settings: LocalSettings,
     clock: MovableClock,
+    advance: Callable[[timedelta], Awaitable[None]],
     pending: Pending,
     tick_consequences: Pending,
 ) -> FastAPI:
     """The local routes; everything else is the gateway's.
 
-    `pending` counts all work that is not done yet, by name; `tick_consequences` only
-    the ticks that are due and the messages that carry them.
+    `advance` moves time. `pending` counts all work that is not done yet, by name;
+    `tick_consequences` only the ticks that are due and the messages that carry them.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.answer_with_problems(app)
@@ -88,7 +85,7 @@ def create_app(
 
     @app.post("/local/clock")
     async def move_clock(move: Move) -> Time:
-        clock.advance(timedelta(seconds=move.advance_seconds))
+        await advance(timedelta(seconds=move.advance_seconds))
         left = await until_empty(tick_consequences)
         if left:
             raise StillBusy("Ticks are still being handled.", retry_after=1, left=left)

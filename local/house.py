@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -16,16 +17,15 @@ from local.broker import LocalBroker, MessageBus
 from local.clock import MovableClock
 from local.keys import Keys, keep_keys
 from local.mailbox.app import create_app as create_mailbox
-from local.mailbox.sink import start_smtp
+from local.mailbox.smtp import start_smtp
 from local.mailbox.store import Store as MailStore
 from local.postgres import Postgres
-from local.processes import free_port
 from local.settings import SERVICES, LocalSettings
 from local.stripe.app import create_app as create_double
 from local.stripe.settings import DoubleSettings
 from shared import db, service
 from shared.auth import Verifier
-from shared.broker import declare_topology
+from shared.broker import broker_options, declare_topology
 from shared.contracts.scheduler import Tick
 
 BEHIND_THE_GATEWAY = ("accounts", "coaches", "booking", "payments")
@@ -47,7 +47,7 @@ class House:
         self.clock = MovableClock(settings.data / "clock")
         self.bus = MessageBus(settings.data / "messages.sqlite")
         self.mails = MailStore(settings.data / "mails.sqlite")
-        self.smtp_port = free_port()
+        self.smtp_port = 0
         self.apps: dict[str, FastAPI] = {}
         self.double = create_double(self._double_settings(), self.clock)
 
@@ -56,9 +56,10 @@ class House:
         """Run everything while the block lasts."""
         async with AsyncExitStack() as stack:
             urls = await self._databases(stack)
-            stack.callback(self.bus.close)
-            smtp = await start_smtp("127.0.0.1", self.smtp_port, self.mails)
-            stack.callback(smtp.close)
+            stack.push_async_callback(self.bus.close)
+            smtp = await start_smtp("127.0.0.1", 0, self.mails)
+            stack.push_async_callback(smtp.close)
+            self.smtp_port = smtp.port
             for name in SERVICES:
                 self.apps[name] = self._app(name, urls[name])
             await self._prepare(urls)
@@ -67,6 +68,11 @@ class House:
             for app, port in await self._doors(stack, urls["gateway"]):
                 await stack.enter_async_context(serving(app, port))
             yield self
+
+    async def advance(self, by: timedelta) -> None:
+        """Move product time, also for what runs out at Stripe."""
+        self.clock.advance(by)
+        self.double.state.sweep()
 
     async def pending(self) -> dict[str, int]:
         """How much is still to be done, by where it lies; dead letters do not count."""
@@ -101,8 +107,7 @@ class House:
         for name in SERVICES:
             await db.migrate(urls[name], f"services.{name}")
         await db.migrate(urls["gateway"], "gateway")
-        broker = LocalBroker(self.bus)
-        async with broker:
+        async with LocalBroker(self.bus, **broker_options()) as broker:
             for app in self.apps.values():
                 await declare_topology(broker, app.state.parts.handlers)
 
@@ -118,7 +123,7 @@ class House:
         )
         app: FastAPI = module.create_app(
             settings,
-            broker=LocalBroker(self.bus),
+            broker=LocalBroker(self.bus, **broker_options()),
             clock=self.clock,
             verifier=Verifier(self._jwks),
         )
@@ -143,7 +148,7 @@ class House:
         }
 
     async def _jwks(self) -> Mapping[str, Any]:
-        jwks: Mapping[str, Any] = self.apps["accounts"].state.jwks
+        jwks: Mapping[str, Any] = self.apps["accounts"].state.signer.jwks()
         return jwks
 
     def _double_settings(self) -> DoubleSettings:
@@ -171,7 +176,11 @@ class House:
         lifespan = pages.router.lifespan_context(pages)
         await stack.enter_async_context(lifespan)
         own = control.create_app(
-            self.settings, self.clock, self.pending, self.tick_consequences
+            self.settings,
+            self.clock,
+            self.advance,
+            self.pending,
+            self.tick_consequences,
         )
         return [
             (control.Door(own, gateway), self.settings.gateway_port),
@@ -184,7 +193,7 @@ class Quiet(uvicorn.Server):
     """A server that leaves the signals to whoever started it."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Any:
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 

@@ -234,15 +234,18 @@ def in_a_line(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line}"[:300]
 
 
+def broker_options() -> dict[str, Any]:
+    """How every broker is made: it waits for RabbitMQ, also after an outage."""
+    return {
+        "fail_fast": False,
+        "reconnect_interval": 1.0,
+        "default_channel": Channel(publisher_confirms=True, on_return_raises=True),
+        "logger": None,
+    }
+
+
 def make_broker(url: str) -> RabbitBroker:
-    """A broker that waits for RabbitMQ at start and comes back after an outage."""
-    return RabbitBroker(
-        url,
-        fail_fast=False,
-        reconnect_interval=1.0,
-        default_channel=Channel(publisher_confirms=True, on_return_raises=True),
-        logger=None,
-    )
+    return RabbitBroker(url, **broker_options())
 
 
 def attach(
