@@ -42,6 +42,7 @@ class Question(NamedTuple):
     calendar: Calendar
     minutes: int
     zone: str
+    around: date
     first: date
     last: date
 
@@ -57,10 +58,12 @@ def changes(zone: str) -> list[date]:
     return [*found, SKIPPED_DATE] if zone == "Pacific/Apia" else found
 
 
-def question(chance: Random) -> Question:
-    zone, viewer = chance.choice(ZONES), chance.choice(ZONES)
-    dates = (changes(zone) * 3 or changes(viewer)) + PLAIN_DATES
-    around = chance.choice(dates)
+def question(chance: Random, zone: str) -> Question:
+    """A coach in that zone and a viewer anywhere, mostly when clocks change."""
+    viewer = chance.choice(ZONES)
+    around = chance.choice(
+        (changes(zone) or changes("Europe/Berlin")) * 3 + PLAIN_DATES
+    )
     first = around - timedelta(days=chance.randrange(2))
     minutes = chance.choice([15, 30, 45, 60, 90, 120, 300, 720])
     policy = _policy(chance, minutes)
@@ -73,7 +76,7 @@ def question(chance: Random) -> Question:
         new_student=chance.random() < 0.7,
         accepting=chance.random() < 0.97,
     )
-    return Question(calendar, minutes, viewer, first, first + timedelta(days=1))
+    return Question(calendar, minutes, viewer, around, first, first + timedelta(days=1))
 
 
 def _policy(chance: Random, minutes: int) -> Policy:

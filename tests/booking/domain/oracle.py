@@ -22,13 +22,11 @@ class Walls:
     """What the clocks of a zone show in the days around a date."""
 
     def __init__(self, zone: str, around: date) -> None:
-        self.shown: dict[datetime, datetime] = {}
         self.first: dict[datetime, datetime] = {}
         at = datetime.combine(around - REACH * DAY, time(), UTC)
         end = datetime.combine(around + (REACH + 2) * DAY, time(), UTC)
         while at < end:
             wall = at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-            self.shown[at] = wall
             self.first.setdefault(wall, at)
             at += MINUTE
 
@@ -61,12 +59,10 @@ class Oracle:
         return [*self._of_hours(start), *self._of_times(start), *self._of_limits(start)]
 
     def listing(self, zone: str, first: date, last: date) -> list[datetime]:
-        viewer = walls(zone, first)
         return [
             at
             for at in sorted(self.starts)
-            if at in viewer.shown
-            and first <= viewer.shown[at].date() <= last
+            if first <= at.astimezone(ZoneInfo(zone)).date() <= last
             and not self.reasons(at)
         ]
 
