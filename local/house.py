@@ -65,8 +65,8 @@ class House:
             await self._prepare(urls)
             for app in (*self.apps.values(), self.double):
                 await stack.enter_async_context(app.router.lifespan_context(app))
-            for app, port in await self._doors(stack, urls["gateway"]):
-                await stack.enter_async_context(serving(app, port))
+            for door, port in await self._doors(stack, urls["gateway"]):
+                await stack.enter_async_context(serving(door, port))
             yield self
 
     async def advance(self, by: timedelta) -> None:

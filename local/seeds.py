@@ -9,6 +9,11 @@ PASSWORD = "scrimline-demo"  # noqa: S105 - printed on the start page
 ADMIN = "admin@scrimline.example"
 
 
+async def basics(house: House) -> None:
+    """What every house needs: an admin and the games."""
+    await admin(house)
+
+
 async def plant(house: House) -> None:
     """Plant the demo data, once; a house that has it stays as it is."""
     await admin(house)

@@ -1,0 +1,1 @@
+"""The main job, done before one's eyes, through the gateway alone: `make demo`."""
