@@ -40,8 +40,8 @@ class Quote:
     """What a cancellation gives back now, and the rule that says so.
 
     `tier` is the one that was met, None if another rule or no tier decided.
-    `free_until` is the last instant at which the student gets everything back, None
-    if that has no end (a hold) or never was (moved late).
+    `free_until` is the last instant at which the student gets everything back, perhaps
+    gone by; None for a hold, which is free as long as it is one.
     """
 
     percent: int
