@@ -1,5 +1,7 @@
 """Things a booking test starts from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +10,13 @@ from uuid import UUID
 import httpx2
 from fastapi import FastAPI
 from faststream.rabbit import RabbitBroker, TestRabbitBroker
+from sqlalchemy import event
 
 from shared.broker import events_exchange
 from shared.contracts import Event, Money
 from shared.contracts.coaches import GameRate, ProfileChangedV1
 from shared.contracts.payments import PaymentSucceededV1
-from shared.db import Sessions
+from shared.db import Sessions, engine_of
 from shared.ids import new_id
 from tests.given import NOW, FixedClock, bearer, published
 
@@ -53,6 +56,20 @@ class Service:
         wanted = {f"booking.{name}.v1" for name in names}
         events = await published(self.sessions)
         return [each for each in events if not names or each.name in wanted]
+
+
+@contextmanager
+def counted_queries(service: Service) -> Iterator[list[str]]:
+    """The statements that the service sends within the block."""
+    engine = engine_of(service.sessions).sync_engine
+    statements: list[str] = []
+
+    def count(*args: Any) -> None:
+        statements.append(args[2])
+
+    event.listen(engine, "before_cursor_execute", count)
+    yield statements
+    event.remove(engine, "before_cursor_execute", count)
 
 
 def instant(text: str) -> datetime:

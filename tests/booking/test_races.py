@@ -1,0 +1,98 @@
+"""Many students, one coach: the database lets one through."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from shared.ids import new_id
+from tests.booking import given
+from tests.booking.given import START, Service
+
+RACERS = 200
+
+
+async def deadlocks(service: Service) -> int:
+    """Those of this database; its counters arrive when a session ends its work."""
+    async with service.sessions() as session:
+        query = text(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        count = (await session.exec(query)).scalar_one()  # type: ignore[call-overload]
+    assert isinstance(count, int)
+    return count
+
+
+async def race(service: Service, coach_id: UUID, minutes: list[int]) -> Counter[str]:
+    """All at once, each a student of its own; the outcomes by slug."""
+    responses = await asyncio.gather(
+        *(
+            given.book(service, coach_id, start=START + timedelta(minutes=each))
+            for each in minutes
+        )
+    )
+    return Counter(
+        "held" if each.status_code == 201 else each.json()["slug"] for each in responses
+    )
+
+
+async def test_of_two_hundred_racers_for_one_slot_one_wins(service: Service) -> None:
+    coach_id = await given.a_coach(service)
+
+    outcomes = await race(service, coach_id, [0] * RACERS)
+
+    assert outcomes == {"held": 1, "slot-taken": RACERS - 1}
+    assert len(await service.said("seat_held")) == 1
+    assert await deadlocks(service) == 0
+
+
+async def test_racers_for_overlapping_slots_never_deadlock(service: Service) -> None:
+    coach_id = await given.a_coach(
+        service, policy={"increment": 15, "buffer_after": 15, "durations": [60]}
+    )
+    chosen = [n * 15 % 180 for n in range(RACERS)]
+
+    outcomes = await race(service, coach_id, chosen)
+
+    assert set(outcomes) == {"held", "slot-taken"}
+    assert 1 <= outcomes["held"] <= 3
+    assert await deadlocks(service) == 0
+
+
+async def test_racers_for_the_last_place_of_a_day_do_not_exceed_the_cap(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach(service, policy={"max_sessions_per_day": 2})
+
+    outcomes = await race(service, coach_id, [60 * n for n in range(-11, 12)])
+
+    assert outcomes == {"held": 2, "slot-not-offered": 21}
+
+
+async def test_one_student_racing_with_itself_holds_once(service: Service) -> None:
+    student_id = new_id()
+    coaches = [await given.a_coach(service) for _ in range(4)]
+
+    responses = await asyncio.gather(
+        *(given.book(service, coaches[n % 4], student_id) for n in range(40))
+    )
+
+    outcomes = Counter(response.status_code for response in responses)
+    assert outcomes == {201: 1, 409: 39}
+    assert await deadlocks(service) == 0
+
+
+@pytest.mark.parametrize("expired", [True, False])
+async def test_racers_after_a_hold_ran_out_expire_it_once(
+    service: Service, expired: bool
+) -> None:
+    held = await given.a_hold(service)
+    service.clock.advance(minutes=15 if expired else 14)
+
+    outcomes = await race(service, UUID(held["coach_id"]), [0] * 40)
+
+    assert outcomes["held"] == expired
+    assert len(await service.said("seat_expired")) == expired
