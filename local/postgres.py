@@ -39,6 +39,9 @@ SUPERUSER = "scrimline"
 EXTENSIONS = ("btree_gist",)
 LOCALE = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
+SYSTEM = Path("/usr/lib/postgresql")
+"""Where Debian keeps each version's binaries."""
+
 CACHE = Path("/var/cache/scrimline")
 """Root only: copies of the binaries for a user who cannot reach the originals."""
 
@@ -335,7 +338,7 @@ def _copied(root: Path, cache: Path) -> Path:
 
 def system_binaries(user: str | None) -> Path | None:
     """The system's oldest that is new enough: production runs the oldest."""
-    folders = [*Path("/usr/lib/postgresql").glob("*/bin")]
+    folders = [*SYSTEM.glob("*/bin")]
     if on_path := shutil.which("postgres"):
         folders.append(Path(on_path).resolve().parent)
     versions = {folder: major_version(folder, user) for folder in folders}

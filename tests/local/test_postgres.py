@@ -18,7 +18,7 @@ from local.postgres import (
     major_version,
     system_binaries,
 )
-from local.processes import temporary_folder, unprivileged
+from local.processes import reaches, temporary_folder, unprivileged
 from tests.servers.private import private_postgres
 
 
@@ -177,6 +177,25 @@ def test_binaries_are_found_and_run_as_the_servers_user(
     folder = find(user)
     assert folder is not None
     assert major_version(folder, user) >= 15
+
+
+def test_a_wheel_closed_to_the_servers_user_is_copied_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = unprivileged("postgres")
+    cache = temporary_folder(user)
+    monkeypatch.setattr("local.postgres.CACHE", cache)
+    monkeypatch.setattr(
+        "local.postgres.reaches",
+        lambda who, path: path.is_relative_to(cache) and reaches(who, path),
+    )
+    first, second = (embedded_binaries(user) for _ in range(2))
+    assert first is not None
+    assert first == second
+    assert first.is_relative_to(cache)
+    assert major_version(first, user) >= 15
+    assert len(list(cache.iterdir())) == 1
+    remove(cache)
 
 
 def test_tests_prefer_the_version_of_production() -> None:

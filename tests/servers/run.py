@@ -9,7 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import (
+    Client,
+    Connection,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+)
 from threading import Lock, Thread
 from typing import Any
 
@@ -35,7 +41,8 @@ class Servers:
         self._found: dict[str, Future[Any]] = {}
         self._one_start = Lock()
         self._starters = ThreadPoolExecutor(len(self._finders))
-        self._listener = Listener(("127.0.0.1", 0), authkey=self._key.encode())
+        self._listener = Listener(("127.0.0.1", 0))
+        self._open = True
         Thread(target=self._listen, daemon=True).start()
 
     @property
@@ -48,6 +55,7 @@ class Servers:
         self._end_all()
         self._starters.shutdown()
         self._end_all()
+        self._open = False
         self._listener.close()
 
     def _end_all(self) -> None:
@@ -55,17 +63,16 @@ class Servers:
             end()
 
     def _listen(self) -> None:
-        while True:
-            try:
+        while self._open:
+            with suppress(OSError):
                 asked = self._listener.accept()
-            except (AuthenticationError, EOFError):
-                continue
-            except OSError:
-                return
-            Thread(target=self._answer, args=[asked], daemon=True).start()
+                Thread(target=self._answer, args=[asked], daemon=True).start()
 
     def _answer(self, asked: "Connection[Any, Any]") -> None:
-        with asked, suppress(EOFError, OSError):
+        with asked, suppress(AuthenticationError, EOFError, OSError):
+            # Not left to `accept`: there, a silent stranger would keep all waiting.
+            deliver_challenge(asked, self._key.encode())
+            answer_challenge(asked, self._key.encode())
             kind, wait = asked.recv()
             found = self._find(kind)
             if wait:
