@@ -1,5 +1,9 @@
-import pytest
+from typing import Any
 
+import pytest
+from sqlalchemy import event
+
+from shared.db import engine_of
 from shared.ids import new_id
 from tests.given import bearer
 from tests.payments.given import World, a_seat_held
@@ -108,3 +112,23 @@ async def test_a_bad_cursor_or_id_is_explained(world: World) -> None:
 
     assert cursor.json()["errors"][0]["field"] == "query.cursor"
     assert identity.json()["errors"][0]["field"] == "path.payment_id"
+
+
+async def test_a_list_costs_the_same_queries_however_long(world: World) -> None:
+    student = new_id()
+    counts = []
+    for _ in range(2):
+        for _ in range(2):
+            await world.open_payment(a_seat_held(student_id=student))
+        asked: list[str] = []
+        engine = engine_of(world.sessions).sync_engine
+
+        def note(*args: Any, asked: list[str] = asked) -> None:
+            asked.append(args[2])
+
+        event.listen(engine, "before_cursor_execute", note)
+        await world.client.get("/v1/payments", headers=bearer(student, "student"))
+        event.remove(engine, "before_cursor_execute", note)
+        counts.append(len(asked))
+
+    assert counts == [2, 2]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.payments.actions import refunds
-from services.payments.domain import RefundOrder, RefundStatus, Refused
+from services.payments.domain import RefundOrder, RefundStatus, Refused, Status
 from shared.contracts.payments import PaymentRefundedV1
 from shared.ids import new_id
 from shared.workers import running
@@ -136,6 +136,45 @@ async def test_what_a_cancelled_hold_owes_waits_for_money_under_way(
         shown = await world.show(payment, seat.student_id)
         assert shown["status"] == "refunded"
         assert [each["amount"]["amount"] for each in shown["refunds"]] == [4999]
+
+
+async def test_a_refund_owed_before_its_money_goes_out_when_it_comes(
+    world: World,
+) -> None:
+    seat = a_seat_held()
+    payment = await world.open_payment(seat)
+    await world.use_card(payment)
+    await world.hear(cancelled(seat, refund=2500))
+    await world.work()
+    assert await world.refunds() == []
+
+    await world.deliver()
+    await world.work()
+
+    shown = await world.show(payment, seat.student_id)
+    assert shown["status"] == "partially_refunded"
+    assert [each["amount"]["amount"] for each in shown["refunds"]] == [2500]
+
+
+async def test_of_two_payments_for_a_seat_cancelling_returns_the_first(
+    world: World,
+) -> None:
+    """A page that we had given up was paid after all, and so was its successor."""
+    seat = a_seat_held()
+    first = await world.open_payment(seat)
+    await world.use_card(first)
+    late = await world.sent_by_stripe()
+    await change_payment(world, status=Status.EXPIRED)
+    second = (await world.ask_to_pay(seat)).json()
+    await world.use_card(second)
+    await world.deliver()
+    await world.deliver(*late)
+
+    await world.hear(refused(seat, first["id"]), cancelled(seat, refund=2500))
+    await world.work()
+
+    shown = [await world.show(each, seat.student_id) for each in (first, second)]
+    assert [each["status"] for each in shown] == ["refunded", "partially_refunded"]
 
 
 async def test_a_cancelling_without_a_refund_gives_nothing_back(world: World) -> None:

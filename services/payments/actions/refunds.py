@@ -55,11 +55,10 @@ async def settle_cancellation(
     closure = await session.get(Closure, seat_id, populate_existing=True)
     if closure is None or not closure.owed:
         return
-    query = select(Refund).where(Refund.seat_id == seat_id)
-    made = (await session.exec(query)).all()
-    if any(refund.cause is Cause.CANCELLED for refund in made):
-        return
-    refused = {each.payment_id for each in made if each.cause is Cause.REFUSED}
+    query = select(Refund.payment_id).where(
+        Refund.seat_id == seat_id, Refund.cause == Cause.REFUSED
+    )
+    refused = set((await session.exec(query)).all())
     paid = [
         payment
         for payment in await payments.lock_payments(session, seat_id)
