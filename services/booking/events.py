@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.booking.actions import coaches, expiry, payments
-from services.booking.models import RefundStatus
+from services.booking.domain.lifecycle import RefundStatus
 from shared.broker import Handlers
 from shared.contracts.coaches import ProfileChangedV1
 from shared.contracts.payments import (

@@ -1,7 +1,6 @@
 """The tables of booking. What must never be true, the database refuses by name."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -17,18 +16,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field, SQLModel
 
-from services.booking.domain.lifecycle import Status
+from services.booking.domain.lifecycle import RefundStatus, Status
 from shared.db import enum_column, new_registry
 from shared.ids import new_id
 
 LIVE = "status IN ('held', 'confirmed', 'in_progress')"
 """The states that occupy time, as the predicate of the exclusion constraints."""
-
-
-class RefundStatus(StrEnum):
-    PENDING = "pending"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
 
 
 class Base(SQLModel, registry=new_registry()):

@@ -26,7 +26,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.booking.actions.documents import policy_of, schedule_of
 from services.booking.domain.lifecycle import COUNTED, LIVE, Status
-from services.booking.domain.policy import Policy
+from services.booking.domain.policy import LONGEST, Policy
 from services.booking.domain.reasons import covers
 from services.booking.domain.schedule import Schedule
 from services.booking.domain.slots import Busy, Calendar, relevant
@@ -107,7 +107,13 @@ async def read_busy(
     capped = offer.policy.max_students_per_week is not None
     rows = await session.exec(  # type: ignore[call-overload]
         BUSY_WITH_NEW_STUDENTS if capped else BUSY,
-        params={"coach_id": coach_id, "since": low, "until": high, "now": now},
+        params={
+            "coach_id": coach_id,
+            "earliest": low - timedelta(minutes=LONGEST),
+            "since": low,
+            "until": high,
+            "now": now,
+        },
     )
     return [Busy._make(row) for row in rows]
 
@@ -203,6 +209,7 @@ def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         opened,
     ).where(
         col(Session.coach_id) == COACH,
+        col(Session.starts_at) >= bindparam("earliest"),  # what the index can use
         col(Session.starts_at) < bindparam("until"),
         col(Session.ends_at) > bindparam("since"),
         _counts(NOW),

@@ -10,9 +10,9 @@ from services.booking.actions import history
 from services.booking.actions.sessions import shown_status
 from services.booking.domain import cancellation
 from services.booking.domain.cancellation import Party, Terms
-from services.booking.domain.lifecycle import Status
+from services.booking.domain.lifecycle import RefundStatus, Status
 from services.booking.domain.policy import Tier
-from services.booking.models import RefundStatus, Seat, Session
+from services.booking.models import Seat, Session
 from services.booking.schemas.sessions import Quote
 from shared import outbox
 from shared.auth import Caller
@@ -62,38 +62,45 @@ async def cancel(
     found, was = _decide(seat, by, now), seat.status
     booked.sequence += 1
     seat.cancelled_by = by
-    owed = _paid(seat) > 0
-    if owed:
+    if _paid(seat):
         _owe(seat, found)
     await history.move_seat(
         session, seat, booked, Status.CANCELLED, at=now, by=by, reason=reason
     )
-    await outbox.publish(
-        session,
-        SeatCancelledV1(
-            occurred_at=now,
-            seat_id=seat.id,
-            session_id=booked.id,
-            coach_id=booked.coach_id,
-            student_id=seat.student_id,
-            start=booked.starts_at,
-            end=booked.ends_at,
-            game=booked.game,
-            kind=booked.kind,
-            was="held" if was is Status.HELD else "confirmed",
-            by=by,
-            reason=reason,
-            refund=RefundTerms(
-                amount=found.refund,
-                currency=seat.currency,
-                percent=found.percent,
-                rule=_name(found),
-            )
-            if owed
-            else None,
-            credit="none",
-            sequence=booked.sequence,
-        ),
+    said = _cancelled(seat, booked, was, found, reason, now)
+    await outbox.publish(session, said)
+
+
+def _cancelled(
+    seat: Seat,
+    booked: Session,
+    was: Status,
+    found: cancellation.Quote,
+    reason: str | None,
+    now: datetime,
+) -> SeatCancelledV1:
+    refund = RefundTerms(
+        amount=found.refund,
+        currency=seat.currency,
+        percent=found.percent,
+        rule=_name(found),
+    )
+    return SeatCancelledV1(
+        occurred_at=now,
+        seat_id=seat.id,
+        session_id=booked.id,
+        coach_id=booked.coach_id,
+        student_id=seat.student_id,
+        start=booked.starts_at,
+        end=booked.ends_at,
+        game=booked.game,
+        kind=booked.kind,
+        was="held" if was is Status.HELD else "confirmed",
+        by=seat.cancelled_by,
+        reason=reason,
+        refund=refund if _paid(seat) else None,
+        credit="none",
+        sequence=booked.sequence,
     )
 
 

@@ -1,9 +1,11 @@
 """Holds that ran out: free on every read at once, and said to be free by these."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy import ColumnElement, Row, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -66,29 +68,34 @@ async def _expire(
         .returning(col(Seat.id), col(Seat.session_id), col(Seat.hold_expires_at))
     )
     seats = (await session.exec(expire)).all()
-    if not seats:
-        return 0
-    sessions = [session_id for _, session_id, _ in seats]
+    if seats:
+        await _tell(session, seats, now)
+    return len(seats)
+
+
+async def _tell(
+    session: AsyncSession, seats: Sequence[Row[Any]], now: datetime
+) -> None:
+    """Let the sessions of these expired seats follow, write it down and say it."""
     await session.exec(
         update(Session)
-        .where(col(Session.id).in_(sessions))
+        .where(col(Session.id).in_([seat.session_id for seat in seats]))
         .values(status=Status.EXPIRED)
     )
     await history.record(
         session,
         [
             {
-                "seat_id": seat_id,
-                "at": expired_at,
+                "seat_id": seat.id,
+                "at": seat.hold_expires_at,
                 "from_status": Status.HELD,
                 "to_status": Status.EXPIRED,
                 "by": "system",
                 "reason": None,
             }
-            for seat_id, _, expired_at in seats
+            for seat in seats
         ],
     )
     await outbox.publish(
-        session, *(SeatExpiredV1(occurred_at=now, seat_id=each[0]) for each in seats)
+        session, *(SeatExpiredV1(occurred_at=now, seat_id=seat.id) for seat in seats)
     )
-    return len(seats)

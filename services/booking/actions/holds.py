@@ -99,43 +99,32 @@ async def _require_room(
         col(Seat.starts_at) < _end(wanted),
         col(Seat.ends_at) > wanted.start,
     )
+    recent = and_(
+        col(Session.coach_id) == wanted.coach_id, col(Seat.created_at) > now - HOUR
+    )
     query = (
-        select(Seat, Session.coach_id)
+        select(Seat, Session.coach_id, overlaps)
         .join(Session, col(Session.id) == col(Seat.session_id))
         .where(
             col(Seat.student_id) == student_id,
-            or_(
-                overlaps,
-                col(Seat.status) == Status.HELD,
-                and_(
-                    col(Session.coach_id) == wanted.coach_id,
-                    col(Seat.created_at) > now - HOUR,
-                ),
-            ),
+            or_(overlaps, recent, col(Seat.status) == Status.HELD),
         )
     )
     seats = (await session.exec(query)).all()
-    if any(
-        seat.status in LIVE
-        and seat.starts_at < _end(wanted)
-        and seat.ends_at > wanted.start
-        for seat, _ in seats
-    ):
+    if any(in_the_way for _, _, in_the_way in seats):
         raise StudentBusy("Choose a time at which you are free.")
     if cost.amount:
-        require_room(_holds(seats), wanted.coach_id, now)
+        holds = [_hold(seat, coach_id) for seat, coach_id, _ in seats]
+        require_room(list(filter(None, holds)), wanted.coach_id, now)
 
 
-def _holds(seats: Any) -> list[Hold]:
-    return [
-        Hold(
-            coach_id,
-            seat.created_at,
-            seat.hold_expires_at if seat.status is Status.HELD else seat.created_at,
-        )
-        for seat, coach_id in seats
-        if seat.hold_expires_at is not None
-    ]
+def _hold(seat: Seat, coach_id: UUID) -> Hold | None:
+    """None for a seat that never waited for money."""
+    if seat.hold_expires_at is None:
+        return None
+    waits = seat.status is Status.HELD
+    end = seat.hold_expires_at if waits else seat.created_at
+    return Hold(coach_id, seat.created_at, end)
 
 
 async def _require_offered(
@@ -188,18 +177,10 @@ async def _place(
     all the same. ON CONFLICT, because plain inserts that race deadlock.
     """
     booked, seat = _rows(student_id, wanted, offer, cost, terms, now)
-    for model, row, lost in (
-        (Session, booked, SlotTaken("Choose another time.", alternatives=[])),
-        (Seat, seat, StudentBusy("Choose a time at which you are free.")),
-    ):
-        placed = await session.exec(
-            insert(model)
-            .values(row.model_dump())
-            .on_conflict_do_nothing()
-            .returning(col(model.id))
-        )
-        if placed.first() is None:
-            raise lost
+    if not await _insert(session, booked):
+        raise SlotTaken("Choose another time.", alternatives=[])
+    if not await _insert(session, seat):
+        raise StudentBusy("Choose a time at which you are free.")
     step = {
         "seat_id": seat.id,
         "at": now,
@@ -216,6 +197,17 @@ async def _place(
         else confirmation(seat, booked, "free", now),
     )
     return booked.id
+
+
+async def _insert(session: AsyncSession, row: Session | Seat) -> bool:
+    """False if an exclusion constraint has the row's time taken."""
+    placed = await session.exec(
+        insert(type(row))
+        .values(row.model_dump())
+        .on_conflict_do_nothing()
+        .returning(col(type(row).id))
+    )
+    return placed.first() is not None
 
 
 def _rows(

@@ -14,10 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.booking.actions import expiry, history
 from services.booking.actions.locks import lock_people
 from services.booking.actions.sessions import shown_status
-from services.booking.domain.lifecycle import Status
+from services.booking.domain.lifecycle import RefundStatus, Status
 from services.booking.models import (
     Coach,
-    RefundStatus,
     RefusedPayment,
     Seat,
     Session,

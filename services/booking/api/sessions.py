@@ -40,7 +40,7 @@ from shared.web import InjectedClock, Transaction, problems
 router = make_router(prefix="/v1/sessions", tags=["sessions"])
 
 
-def _terms(request: Request) -> Terms:
+async def _terms(request: Request) -> Terms:
     terms: Terms = request.app.state.terms
     return terms
 
@@ -48,7 +48,7 @@ def _terms(request: Request) -> Terms:
 InjectedTerms = Annotated[Terms, Depends(_terms)]
 
 
-def _filter(
+async def _filter(
     role: Literal["student", "coach"] | None = None,
     status: Status | None = None,
     since: Annotated[Moment | None, Query(alias="from")] = None,

@@ -15,6 +15,14 @@ class Status(StrEnum):
     NO_SHOW = "no_show"
 
 
+class RefundStatus(StrEnum):
+    """How far what is owed for a seat has come."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 NEXT: dict[Status, frozenset[Status]] = {
     Status.HELD: frozenset({Status.CONFIRMED, Status.EXPIRED, Status.CANCELLED}),
     Status.CONFIRMED: frozenset(

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from services.booking.domain.lifecycle import Status
-from services.booking.models import RefundStatus
+from services.booking.domain.lifecycle import RefundStatus, Status
 from shared.inputs import Input, Instant, Int, Line, Money, Output, Text
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
