@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -30,6 +31,8 @@ from shared.contracts.scheduler import Tick
 
 BEHIND_THE_GATEWAY = ("accounts", "coaches", "booking", "payments")
 
+PATIENCE = 30.0
+
 MANY = 2000
 """Requests a minute that one address may make here: demonstrations are in a hurry."""
 
@@ -40,6 +43,8 @@ class House:
     `apps` are the services' web apps by name, `pending` counts what is left to do.
     """
 
+    gateway: httpx2.AsyncClient
+
     def __init__(self, settings: LocalSettings) -> None:
         self.settings = settings
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -48,6 +53,7 @@ class House:
         self.bus = MessageBus(settings.data / "messages.sqlite")
         self.mails = MailStore(settings.data / "mails.sqlite")
         self.smtp_port = 0
+        self.password_hash: str | None = None
         self.apps: dict[str, FastAPI] = {}
         self.double = create_double(self._double_settings(), self.clock)
 
@@ -67,12 +73,20 @@ class House:
                 await stack.enter_async_context(app.router.lifespan_context(app))
             for door, port in await self._doors(stack, urls["gateway"]):
                 await stack.enter_async_context(serving(door, port))
-            yield self
+            async with httpx2.AsyncClient(
+                base_url=self.settings.gateway_url, timeout=PATIENCE
+            ) as self.gateway:
+                yield self
 
     async def advance(self, by: timedelta) -> None:
         """Move product time, also for what runs out at Stripe."""
         self.clock.advance(by)
         self.double.state.sweep()
+
+    async def idle(self) -> None:
+        """Return once nothing is left to do; raises TimeoutError if that takes long."""
+        if left := await control.until_empty(self.pending):
+            raise TimeoutError(f"still to be done: {left}")
 
     async def pending(self) -> dict[str, int]:
         """How much is still to be done, by where it lies; dead letters do not count."""

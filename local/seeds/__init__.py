@@ -1,0 +1,41 @@
+"""The people and sessions a fresh local house starts with."""
+
+from datetime import timedelta
+
+from local.house import House
+from local.seeds import bookings, coaches, people
+
+PASSWORD = people.PASSWORD
+
+PAST = timedelta(days=14)
+"""How far back the planted history reaches."""
+
+
+async def basics(house: House) -> None:
+    """What every house needs: an admin and the games; planted once."""
+    if not await people.planted(house):
+        admin = await people.admin(house)
+        await coaches.games(admin)
+
+
+async def plant(house: House) -> None:
+    """Plant the demo data in a fresh house; one that has any stays as it is.
+
+    History is lived through: the clock is set back, people register, book and pay at
+    the gateway, and time comes forward again.
+    """
+    if await people.planted(house):
+        return
+    await house.advance(-PAST)
+    try:
+        admin = await people.admin(house)
+        await coaches.games(admin)
+        teachers = await people.coaches(house)
+        students = await people.students(house)
+        await house.idle()
+        await coaches.open_shops(admin, teachers)
+        await house.idle()
+        await bookings.book(house, teachers, students)
+    finally:
+        await house.advance(PAST)
+    await house.idle()

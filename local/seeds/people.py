@@ -1,0 +1,107 @@
+"""Who lives in a local house: an admin, twelve coaches, forty students."""
+
+from datetime import UTC, datetime
+
+from local.demo.client import Person
+from local.house import House
+from services.accounts.actions import users
+from services.accounts.domain import Role
+from services.accounts.models import User
+
+PASSWORD = "scrimline-demo"  # noqa: S105 - printed on the start page
+DOMAIN = "scrimline.example"
+ADMIN = f"admin@{DOMAIN}"
+
+COACHES = {
+    "Mika Lehtonen": "Europe/Helsinki",
+    "Ana Souza": "America/Sao_Paulo",
+    "Jonas Weber": "Europe/Berlin",
+    "Yuki Tanaka": "Asia/Tokyo",
+    "Tyler Brooks": "America/New_York",
+    "Priya Nair": "Asia/Kolkata",
+    "Lena Fischer": "Europe/Berlin",
+    "Haruto Sato": "Asia/Tokyo",
+    "Dana Cohen": "America/New_York",
+    "Rafael Lima": "America/Sao_Paulo",
+    "Sofia Keller": "Europe/Berlin",
+    "Jordan Reyes": "America/New_York",
+}
+
+STUDENTS = (
+    "Alex", "Bo", "Casey", "Devon", "Emery", "Finley", "Gale", "Harper", "Indy",
+    "Jules", "Kai", "Logan", "Morgan", "Nico", "Oakley", "Parker", "Quinn", "Reese",
+    "Sage", "Toby", "Uma", "Val", "Wren", "Xen", "Yael", "Zion", "Ari", "Blake",
+    "Cleo", "Drew", "Ellis", "Frey", "Gray", "Hollis", "Ira", "Jess", "Kit", "Lane",
+    "Max", "Noor",
+)  # fmt: skip
+
+STUDENT_ZONES = (
+    "Europe/London",
+    "America/Los_Angeles",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "America/New_York",
+)
+
+
+async def planted(house: House) -> bool:
+    """True if there is an admin: then nothing is planted any more."""
+    async with house.apps["accounts"].state.sessions() as session:
+        return await users.find(session, ADMIN) is not None
+
+
+async def admin(house: House) -> Person:
+    """The admin everybody can be here."""
+    state = house.apps["accounts"].state
+    user = await _register(house, ADMIN, "Admin", "UTC", "student")
+    now = house.clock.now()
+    async with state.sessions.begin() as session:
+        await users.add_role(session, user.id, Role.ADMIN, now)
+    user.roles = ["student", "admin"]
+    return _signed_in(house, user)
+
+
+async def coaches(house: House) -> list[Person]:
+    return [
+        _signed_in(
+            house, await _register(house, f"coach{n}@{DOMAIN}", name, zone, "coach")
+        )
+        for n, (name, zone) in enumerate(COACHES.items(), 1)
+    ]
+
+
+async def students(house: House) -> list[Person]:
+    found = []
+    for n, name in enumerate(STUDENTS, 1):
+        zone = STUDENT_ZONES[n % len(STUDENT_ZONES)]
+        user = await _register(
+            house, f"student{n}@{DOMAIN}", f"{name} {n}", zone, "student"
+        )
+        found.append(_signed_in(house, user))
+    return found
+
+
+async def _register(house: House, email: str, name: str, zone: str, role: str) -> User:
+    """All share one password and its hash: a fresh one for each takes half a minute."""
+    state = house.apps["accounts"].state
+    if house.password_hash is None:
+        house.password_hash = await state.passwords.hash(PASSWORD)
+    async with state.sessions.begin() as session:
+        return await users.register(
+            session,
+            email=email,
+            password_hash=house.password_hash,
+            display_name=name,
+            timezone=zone,
+            locale="en",
+            roles=[role],
+            now=house.clock.now(),
+        )
+
+
+def _signed_in(house: House, user: User) -> Person:
+    signer = house.apps["accounts"].state.signer
+    token = signer.access_token(user.id, user.roles, datetime.now(UTC))
+    person = Person(house.gateway, user.email, str(user.id))
+    person.headers["Authorization"] = f"Bearer {token}"
+    return person
