@@ -1,0 +1,51 @@
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.coaches.actions import profiles, users
+from services.coaches.models import Coach
+from shared.broker import Handlers
+from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
+from shared.contracts.booking import SeatConfirmedV1
+
+handlers = Handlers("coaches")
+
+
+@handlers.on(UserRegisteredV1)
+async def on_user_registered(
+    event: UserRegisteredV1, session: AsyncSession, now: datetime
+) -> None:
+    """Whoever joined may apply, or has applied before we heard of them."""
+    await _remember(event, session, now)
+
+
+@handlers.on(UserChangedV1)
+async def on_user_changed(
+    event: UserChangedV1, session: AsyncSession, now: datetime
+) -> None:
+    """A coach may have a new name, or be suspended."""
+    await _remember(event, session, now)
+
+
+@handlers.on(SeatConfirmedV1)
+async def on_seat_confirmed(
+    event: SeatConfirmedV1, session: AsyncSession, _: datetime
+) -> None:
+    """The first sale fixes the coach's currency."""
+    if event.paid_by != "money":
+        return
+    await users.lock(session, event.coach_id)
+    coach = await session.get(Coach, event.coach_id)
+    if coach is not None:
+        coach.sold = True
+
+
+async def _remember(
+    event: UserRegisteredV1, session: AsyncSession, now: datetime
+) -> None:
+    user = await users.remember(session, event)
+    if user is None:
+        return
+    coach = await session.get(Coach, user.id)
+    if coach is not None:
+        await profiles.announce(session, coach, user, now)
