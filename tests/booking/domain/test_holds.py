@@ -35,12 +35,16 @@ def test_three_live_holds_leave_none_until_the_oldest_expires() -> None:
     assert refused([held(1), held(10), held(5)]) == 5 * 60
 
 
+def test_with_more_than_there_may_be_the_wait_is_until_one_fits_in() -> None:
+    assert refused([held(14), held(10), held(5), held(1)]) == 5 * 60
+
+
 def test_one_hold_with_a_coach_is_all_there_may_be() -> None:
     assert refused([held(14, COACH)]) == 60
 
 
 def test_an_expired_hold_counts_no_more() -> None:
-    require_room([held(15, COACH), held(15), held(16), held(17)], COACH, NOW)
+    require_room([held(15, COACH), held(15), held(15), held(17)], COACH, NOW)
 
 
 def test_holding_and_letting_go_has_an_end() -> None:
