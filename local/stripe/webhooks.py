@@ -67,8 +67,7 @@ class Webhooks:
                     self._sending[delivery.seq] = asyncio.create_task(
                         self._deliver(http, delivery)
                     )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL)
+            await _either(self._wake, POLL)
 
     async def _deliver(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
         try:
@@ -109,8 +108,7 @@ class Webhooks:
             case Fault.DELAY:
                 await asyncio.sleep(DELAY)
             case Fault.REORDER:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._arrival.wait(), DELAY)
+                await _either(self._arrival, DELAY)
         copies = 2 if fault is Fault.DUPLICATE else 1
         signature = self._signature(body, fault)
         sent = (self._send(http, body, signature) for _ in range(copies))
@@ -137,6 +135,17 @@ class Webhooks:
             secret += "-forged"
         at = int(time.time()) + (AHEAD if fault is Fault.FUTURE else 0)
         return sign(body, secret, at)
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event or for so long.
+
+    Not with `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that
+    meets the event, and whoever stops us would wait for ever.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def sign(body: bytes, secret: str, at: int) -> str:

@@ -9,8 +9,10 @@ import pytest
 import stripe
 from stripe._api_version import _ApiVersion
 
-from local.stripe.faults import Fault
-from local.stripe.webhooks import pause_after
+from local.stripe.faults import Fault, Faults
+from local.stripe.settings import DoubleSettings
+from local.stripe.store import Store
+from local.stripe.webhooks import Webhooks, pause_after
 from tests.local.stripe.conftest import Served
 from tests.local.stripe.given import SECRET, Shop, sell, start_checkout, until
 
@@ -153,6 +155,20 @@ async def test_an_event_of_the_future_is_signed_for_an_hour_ahead(
     assert 3500 < ahead < 3700
     assert abs(good) < 60
     assert len(shop.events()) == 2
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_it_stops_also_when_it_was_just_woken(steps: int, shop: Shop) -> None:
+    settings = DoubleSettings(shop.url, SECRET, "http://pay.example")
+    store = Store(None)
+    webhooks = Webhooks(settings, store, Faults())
+    async with asyncio.timeout(5):
+        async with webhooks.running():
+            await asyncio.sleep(0.02)
+            webhooks.wake()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+    store.close()
 
 
 async def test_idle_counts_what_is_still_to_come(
