@@ -84,17 +84,19 @@ class Claim:
         )
 
 
-async def claim(session: AsyncSession, request: Request, caller: Caller | None) -> None:
-    """Claim the request's key, if it has one; the route's answer is then kept.
+async def claim(
+    session: AsyncSession, request: Request, caller: Caller | None
+) -> Claim | None:
+    """Claim the request's key, if it has one, for this transaction.
 
     While another request with the same key is under way, this waits for its commit.
     Raises Replay if it was answered before, IdempotencyMismatch if the key came with
-    another body. A key whose answer was never kept (a route that commits in steps)
-    acts again: such routes are idempotent by themselves.
+    another body. A key whose answer was never kept acts again: a route that commits in
+    steps claims its key so, keeps no answer, and is idempotent by itself.
     """
     raw = request.headers.get("Idempotency-Key")
     if raw is None or request.method != "POST":
-        return
+        return None
     if not raw or len(raw) > LONGEST_KEY:
         message = f"must have 1 to {LONGEST_KEY} characters"
         raise InvalidRequest(
@@ -123,7 +125,7 @@ async def claim(session: AsyncSession, request: Request, caller: Caller | None) 
     )
     if claimed.first() is None:
         await _replay(session, key, fingerprint)
-    request.state.idempotent = Claim(session, key)
+    return Claim(session, key)
 
 
 async def _replay(session: AsyncSession, key: bytes, fingerprint: bytes) -> None:

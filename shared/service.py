@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import structlog
@@ -39,6 +40,7 @@ FORGET_EVERY = 3600.0
 class Parts:
     """What a service consists of; its `app.py` fills this.
 
+    `resources` (a vendor's connections) are open as long as the service runs.
     `backlogs` count work that is committed but not done yet (mails, refunds): readiness
     of a demonstration, and what an operator watches.
     """
@@ -54,6 +56,7 @@ class Parts:
     router: APIRouter | None = None
     workers: list[Worker] = field(default_factory=list)
     backlogs: dict[str, Count] = field(default_factory=dict)
+    resources: list[AbstractAsyncContextManager[object]] = field(default_factory=list)
 
 
 def assemble(
@@ -100,6 +103,8 @@ def make_app(parts: Parts) -> FastAPI:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, parts.tracer.shutdown)
             stack.push_async_callback(db.engine_of(parts.sessions).dispose)
+            for resource in parts.resources:
+                await stack.enter_async_context(resource)
             stack.push_async_callback(parts.broker.stop)
             with logs.context(service=parts.name):
                 joining = asyncio.create_task(_join(parts, app))

@@ -39,7 +39,7 @@ async def transaction(
     A POST with an `Idempotency-Key` claims the key in it.
     """
     async with request.app.state.sessions.begin() as session:
-        await idempotency.claim(session, request, caller)
+        request.state.idempotent = await idempotency.claim(session, request, caller)
         yield session
 
 

@@ -84,10 +84,9 @@ async def start_payment(
     may take a moment to be known here: this waits up to two seconds for it. A payment
     that Stripe refused to begin is answered as `failed`, with the reason.
     """
+    # Committed in steps: repeating finds the open payment, so no answer is kept.
     async with sessions.begin() as session:
         await idempotency.claim(session, request, caller)
-    # Committed in steps: repeating finds the open payment, so no answer is kept.
-    request.state.idempotent = None
     payment, new = await checkout.pay(
         sessions, stripe, clock, caller.id, body.session_id
     )

@@ -1,6 +1,3 @@
-import contextlib
-from collections.abc import AsyncIterator
-
 from fastapi import FastAPI
 from faststream.rabbit import RabbitBroker
 
@@ -39,10 +36,10 @@ def create_app(
         settings.checkout_success_url,
         settings.checkout_cancel_url,
     )
+    parts.resources.append(stripe)
     _employ(parts, stripe)
     app = make_app(parts)
     app.state.stripe = stripe
-    _close_at_the_end(app, stripe)
     return app
 
 
@@ -63,18 +60,6 @@ def _employ(parts: Parts, stripe: Stripe) -> None:
         "checkouts_to_close": checkout.to_close,
         "payments_unknown": checkout.unanswered,
     }
-
-
-def _close_at_the_end(app: FastAPI, stripe: Stripe) -> None:
-    """Keep the connections to Stripe open as long as the workers may use them."""
-    serve = app.router.lifespan_context
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with stripe, serve(app):
-            yield
-
-    app.router.lifespan_context = lifespan
 
 
 if __name__ == "__main__":
