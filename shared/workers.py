@@ -44,8 +44,10 @@ class Worker:
             pause = self.interval
             note(self.name, "done" if done else "idle")
             if not done:
+                # not wait_for: until Python 3.12 it can swallow a cancellation
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), self.interval)
+                    async with asyncio.timeout(self.interval):
+                        await self.wake.wait()
 
 
 @contextlib.asynccontextmanager
