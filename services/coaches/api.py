@@ -20,6 +20,7 @@ from services.coaches.domain import (
     RankInUse,
     SlugTaken,
     Sort,
+    Verification,
     WrongStatus,
 )
 from services.coaches.models import Coach, CoachedGame
@@ -162,7 +163,9 @@ async def find_coaches(
     "/v1/coaches",
     status_code=201,
     summary="Apply as a coach",
-    responses=problems(*CHANGING, AlreadyApplied, CurrencyFixed),
+    responses=problems(
+        BadRequest, Unauthorized, InvalidRequest, AlreadyApplied, CurrencyFixed
+    ),
 )
 async def apply(
     body: Application,
@@ -258,6 +261,22 @@ async def drop_game(
 ) -> None:
     """Sessions that are booked already stay."""
     await coached_games.remove(session, own_id, slug, clock.now())
+
+
+@router.get(
+    "/v1/admin/coaches",
+    summary="List applications",
+    responses=problems(Unauthorized, Forbidden, *READING),
+)
+async def list_applications(
+    _: Admin,
+    session: Transaction,
+    keyset: PageQuery,
+    verification: Verification | None = None,
+) -> Page[CoachView]:
+    """For admins: every coach, whoever may see it; the longest submitted first."""
+    found = await directory.applications(session, verification, keyset)
+    return keyset.page(found, lambda one: one.key, lambda one: view(one.profile))
 
 
 @router.post(

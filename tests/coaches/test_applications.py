@@ -249,6 +249,40 @@ async def test_a_decision_cannot_be_edited(service: Service, statement: str) -> 
             await session.exec(text(statement))  # type: ignore[call-overload]
 
 
+async def test_admins_list_applications_by_what_became_of_them(
+    service: Service,
+) -> None:
+    for name in ("Ana", "Bo", "Cid"):
+        await service.an_applicant(name)
+        service.clock.advance(minutes=1)
+    await service.a_coach("Dee")
+
+    async def names(**params: str | int) -> tuple[list[str], str | None]:
+        page = (
+            await service.http.get(
+                "/v1/admin/coaches", params=params, headers=service.admin
+            )
+        ).json()
+        names = [coach["display_name"] for coach in page["items"]]
+        return names, page["next_cursor"]
+
+    first, cursor = await names(verification="submitted", limit=2)
+    assert first == ["Ana", "Bo"]
+    assert cursor is not None
+    second = await names(verification="submitted", limit=2, cursor=cursor)
+    assert second == (["Cid"], None)
+    assert await names() == (["Ana", "Bo", "Cid", "Dee"], None)
+    assert await names(verification="verified") == (["Dee"], None)
+
+
+async def test_only_admins_list_applications(service: Service) -> None:
+    path = "/v1/admin/coaches"
+
+    assert (await service.http.get(path)).status_code == 401
+    coach = bearer(new_id(), "coach")
+    assert (await service.http.get(path, headers=coach)).status_code == 403
+
+
 async def test_only_admins_decide_and_a_rejection_needs_a_reason(
     service: Service,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The directory: who can be booked, by what students look for."""
+"""Lists of coaches: the directory for students, the applications for admins."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.coaches import domain
 from services.coaches.actions import profiles
 from services.coaches.actions.profiles import Profile
-from services.coaches.domain import Filters, Sort
+from services.coaches.domain import Filters, Sort, Verification
 from services.coaches.models import Coach, CoachedGame, User
 from shared.pages import Keyset
 
@@ -62,6 +62,32 @@ async def search(
     return [
         Found(Profile(row[0], row[1], games.get(row[0].id, [])), row[2:])
         for row in rows
+    ]
+
+
+async def applications(
+    session: AsyncSession, verification: Verification | None, keyset: Keyset
+) -> list[Found]:
+    """Up to `limit + 1` applications in any or the given state, by submission."""
+    order = [col(Coach.submitted_at), col(Coach.id)]
+    query = (
+        select(Coach, User)
+        .join(User, col(User.id) == col(Coach.id))
+        .order_by(*order)
+        .limit(keyset.limit + 1)
+    )
+    if verification is not None:
+        query = query.where(col(Coach.verification) == verification)
+    if after := keyset.after(_instant, UUID):
+        query = query.where(tuple_(*order) > after)
+    rows = (await session.exec(query)).all()
+    games = await profiles.games_of(session, [coach.id for coach, _ in rows])
+    return [
+        Found(
+            Profile(coach, user, games.get(coach.id, [])),
+            [coach.submitted_at, coach.id],
+        )
+        for coach, user in rows
     ]
 
 
