@@ -200,8 +200,7 @@ def _refund(seat: Seat) -> Refund | None:
     if seat.refund_amount is None:
         return None
     return Refund(
-        amount=seat.refund_amount,
-        currency=seat.currency,
+        amount=Money(amount=seat.refund_amount, currency=seat.currency),
         percent=seat.refund_percent,
         status=seat.refund_status,
     )

@@ -52,9 +52,10 @@ class Step(Output):
     reason: str | None
 
 
-class Refund(Money, Output):
-    """What goes back, in minor units, and how far it has come."""
+class Refund(Output):
+    """What goes back, and how far it has come."""
 
+    amount: Money
     percent: int
     status: RefundStatus
 
