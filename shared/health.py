@@ -51,7 +51,8 @@ async def _ping(sessions: Any) -> None:
 
 async def _answers(question: Any) -> bool:
     try:
-        await asyncio.wait_for(question, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await question
     except Exception:
         return False
     return True

@@ -100,8 +100,7 @@ async def send_batch(sessions: Sessions, send: Publish, size: int = BATCH) -> in
         if not rows:
             return 0
         answers = await asyncio.gather(
-            *(asyncio.wait_for(send(row), PUBLISH_TIMEOUT) for row in rows),
-            return_exceptions=True,
+            *(send(row) for row in rows), return_exceptions=True
         )
         failures = [each for each in answers if isinstance(each, BaseException)]
         sent = [
