@@ -2,26 +2,40 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from services.booking import events
+from shared.contracts.scheduler import MinuteTickV1
+from shared.db import engine_of
 from shared.ids import new_id
 from tests.booking import given
 from tests.booking.given import START, Service
+from tests.given import NOW
 
 RACERS = 200
 
 
 async def deadlocks(service: Service) -> int:
-    """Those of this database; its counters arrive when a session ends its work."""
+    """Those of this database; connections report them when they close."""
+    await engine_of(service.sessions).dispose()
+    others = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    found = text(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
     async with service.sessions() as session:
-        query = text(
-            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-        )
-        count = (await session.exec(query)).scalar_one()  # type: ignore[call-overload]
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        while (await session.exec(others)).scalar_one():  # type: ignore[call-overload]  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        count = (await session.exec(found)).scalar_one()  # type: ignore[call-overload]
     assert isinstance(count, int)
     return count
 
@@ -96,3 +110,44 @@ async def test_racers_after_a_hold_ran_out_expire_it_once(
 
     assert outcomes["held"] == expired
     assert len(await service.said("seat_expired")) == expired
+
+
+async def test_holds_payments_cancellations_and_ticks_at_once_end_consistently(
+    service: Service,
+) -> None:
+    coaches = [await given.a_coach(service) for _ in range(2)]
+    students = [new_id() for _ in range(6)]
+    held = [
+        await given.a_hold(service, coaches[n % 2], each, START + timedelta(hours=n))
+        for n, each in enumerate(students)
+    ]
+    service.clock.advance(minutes=15)
+    tick = MinuteTickV1(
+        occurred_at=NOW, due_at=service.clock.now(), previous_due_at=None
+    )
+    moves: list[Awaitable[Any]] = []
+    for n, seat in enumerate(held):
+        start = START + timedelta(hours=n)
+        path = f"/v1/sessions/{seat['id']}/cancel"
+        moves += [
+            handle(service, events.on_payment_succeeded, given.a_payment(seat)),
+            handle(service, events.on_minute_tick, tick),
+            given.book(service, coaches[(n + 1) % 2], students[n - 1], start),
+            given.book(service, coaches[n % 2], students[n - 2], start),
+            service.http.post(path, json={}, headers=given.student(students[n])),
+        ]
+
+    answers = await asyncio.gather(*moves)
+
+    assert {a.status_code for a in answers if a is not None} <= {200, 201, 409, 429}
+    assert await deadlocks(service) == 0
+    confirmed = {each.seat_id for each in await service.said("seat_confirmed")}
+    refused = {each.seat_id for each in await service.said("payment_refused")}
+    assert confirmed | refused == {UUID(seat["seat_id"]) for seat in held}
+    assert not confirmed & refused
+
+
+async def handle(service: Service, handler: Any, event: Any) -> None:
+    """Deliver one event beside others that are being handled."""
+    async with service.sessions.begin() as session:
+        await handler(event, session, service.clock.now())
