@@ -1,0 +1,103 @@
+"""Who is at which mail: claims that run out, and what a sender needs to know."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.notifications import domain
+from services.notifications.actions.deliveries import can_be_written, real_now
+from services.notifications.domain import Kind, Reader, State
+from services.notifications.models import Contact, Delivery
+from shared.contracts.booking import SeatConfirmedV1
+from shared.db import Sessions
+
+BATCH = 10
+
+CLAIM = timedelta(minutes=2)
+"""Real time in which a claimed mail is handed over, or it is anybody's again."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A claimed delivery and those it is about."""
+
+    delivery: Delivery
+    recipient: Contact | None
+    other: Contact | None
+    cancelled: bool
+
+    def reader(self) -> Reader:
+        given, contact = self.delivery.address, self.recipient
+        if contact is None:
+            assert given is not None
+            return Reader(given)
+        return Reader(
+            given or contact.email,
+            domain.one_line(contact.display_name),
+            contact.timezone,
+            contact.locale,
+        )
+
+    def name(self) -> str:
+        """Of the other side of a session."""
+        return domain.one_line(self.other.display_name) if self.other else ""
+
+    def why_not(self, now: datetime) -> str | None:
+        """Why the mail has lost its sense; None if it has not."""
+        delivery = self.delivery
+        if delivery.expires_at is not None:
+            return domain.why_not_token(delivery.expires_at, real_now())
+        if delivery.kind is Kind.BOOKING_CONFIRMED:
+            start = SeatConfirmedV1.model_validate(delivery.facts).start
+            suspended = self.recipient is not None and self.recipient.suspended
+            return domain.why_not_confirm(start, now, self.cancelled, suspended)
+        return None
+
+
+async def claim(sessions: Sessions) -> list[Item]:
+    """Mails that are due and nobody else is at, oldest first, now ours for a while."""
+    query = (
+        select(Delivery)
+        .where(
+            col(Delivery.state) == State.DUE,
+            col(Delivery.due_at) <= real_now(),
+            can_be_written(),
+        )
+        .order_by(col(Delivery.due_at))
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    async with sessions.begin() as session:
+        due = (await session.exec(query)).all()
+        for each in due:
+            each.attempt += 1
+            each.due_at = real_now() + CLAIM
+        return await _look_up(session, due) if due else []
+
+
+async def _look_up(session: AsyncSession, due: Sequence[Delivery]) -> list[Item]:
+    people = {each.recipient_id for each in due} | {each.other_id for each in due}
+    found = await session.exec(select(Contact).where(col(Contact.user_id).in_(people)))
+    contacts = {contact.user_id: contact for contact in found}
+    cancelled = await _cancelled(session, {each.subject_id for each in due})
+    return [
+        Item(
+            each,
+            contacts.get(each.recipient_id),
+            contacts.get(each.other_id) if each.other_id else None,
+            each.subject_id in cancelled,
+        )
+        for each in due
+    ]
+
+
+async def _cancelled(session: AsyncSession, seats: Collection[UUID]) -> set[UUID]:
+    query = select(Delivery.subject_id).where(
+        col(Delivery.subject_id).in_(seats),
+        col(Delivery.kind) == Kind.BOOKING_CANCELLED,
+    )
+    return set(await session.exec(query))

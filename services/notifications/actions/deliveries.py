@@ -1,0 +1,103 @@
+"""Mails as promises: one row for each, made once, and who may send it now."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import and_, col, func, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.notifications.domain import OPEN, Kind
+from services.notifications.models import Contact, Delivery
+from shared.contracts.accounts import (
+    EmailVerificationRequestedV1,
+    PasswordResetRequestedV1,
+)
+from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+from shared.db import leave_work
+from shared.ids import new_id
+
+
+async def tell_both_sides(
+    session: AsyncSession,
+    kind: Kind,
+    event: SeatConfirmedV1 | SeatCancelledV1,
+    version: int,
+) -> None:
+    """Promise a mail about a seat to its student and to the coach, once each."""
+    facts = event.model_dump(mode="json")
+    pairs = (event.student_id, event.coach_id), (event.coach_id, event.student_id)
+    await _promise(
+        session,
+        [
+            _row(kind, event.seat_id, recipient)
+            | {"other_id": other, "version": version, "facts": facts}
+            for recipient, other in pairs
+        ],
+    )
+
+
+async def mail_token(
+    session: AsyncSession,
+    kind: Kind,
+    event: EmailVerificationRequestedV1 | PasswordResetRequestedV1,
+) -> None:
+    """Promise the mail of one token to the address it was asked for, once."""
+    row = _row(kind, event.event_id, event.user_id)
+    secret = {
+        "address": event.email,
+        "token": event.token,
+        "expires_at": event.expires_at,
+    }
+    await _promise(session, [row | secret])
+
+
+def _row(kind: Kind, subject_id: UUID, recipient_id: UUID) -> dict[str, Any]:
+    promised = Delivery(
+        id=new_id(),
+        recipient_id=recipient_id,
+        kind=kind,
+        subject_id=subject_id,
+        due_at=real_now(),
+        created_at=real_now(),
+    )
+    return promised.model_dump()
+
+
+async def _promise(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    """Rows that are there already stay as they are."""
+    await session.exec(
+        insert(Delivery)
+        .values(rows)
+        .on_conflict_do_nothing(constraint="everybody_is_told_once")
+    )
+    leave_work(session)
+
+
+async def waiting(session: AsyncSession) -> int:
+    """How many mails are to be sent, retries that wait their turn included.
+
+    Those that wait for a contact are not.
+    """
+    query = select(func.count()).where(col(Delivery.state).in_(OPEN), can_be_written())
+    return (await session.exec(query)).one()
+
+
+def can_be_written() -> ColumnElement[bool]:
+    """Whom it is for, and whose name it tells, are known."""
+    recipient = or_(
+        col(Delivery.address).is_not(None), _is_known(col(Delivery.recipient_id))
+    )
+    other = or_(col(Delivery.other_id).is_(None), _is_known(col(Delivery.other_id)))
+    return and_(recipient, other)
+
+
+def _is_known(user_id: Any) -> ColumnElement[bool]:
+    return select(Contact.user_id).where(col(Contact.user_id) == user_id).exists()
+
+
+def real_now() -> datetime:
+    """Delays, claims and tokens do not follow product time."""
+    return datetime.now(UTC)

@@ -1,0 +1,172 @@
+"""A delivery as the mail that is sent: words, layout, calendar entry, headers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from css_inline import CSSInliner
+from email_validator import validate_email
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from services.notifications import domain
+from services.notifications.actions import calendar
+from services.notifications.domain import House, Kind, Reader, Side
+from services.notifications.models import Delivery
+from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a template is filled with, and the calendar entry beside it."""
+
+    subject: str
+    context: dict[str, Any]
+    method: calendar.Method | None = None
+    entry: bytes = b""
+
+
+def write(
+    delivery: Delivery, reader: Reader, other: str, house: House
+) -> tuple[str, bytes]:
+    """The address for the envelope, and the mail with CRLF lines.
+
+    `other` is the name of the other side of a session. Written again it says the same.
+    """
+    recipient = _envelope_address(reader.address)
+    # only an address that is not ASCII needs UTF-8 in headers (RFC 6532)
+    policy = SMTP if recipient.isascii() else SMTPUTF8
+    mail = EmailMessage(policy=policy.clone(cte_type="7bit"))
+    words = WORDS[delivery.kind](delivery, reader, other, house)
+    mail["From"] = Address(house.name, addr_spec=house.address)
+    mail["To"] = Address(reader.name or "", addr_spec=recipient)
+    mail["Subject"] = domain.one_line(words.subject)
+    mail["Date"] = delivery.created_at
+    mail["Message-ID"] = f"<{delivery.id}@{house.address.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834
+    mail["X-Scrimline-Delivery"] = str(delivery.id)
+    _fill(mail, delivery.kind, words, {"house": house, "name": reader.name})
+    return recipient, mail.as_bytes()
+
+
+def _fill(
+    mail: EmailMessage, kind: Kind, words: Words, everywhere: dict[str, Any]
+) -> None:
+    """mixed(alternative(text, html, calendar), ics): each program takes what it can."""
+    context = everywhere | words.context
+    mail.set_content(TEMPLATES.get_template(f"{kind}.txt").render(context))
+    html = TEMPLATES.get_template(f"{kind}.html").render(context)
+    mail.add_alternative(INLINER.inline(html), subtype="html")
+    if words.method is not None:
+        mail.add_alternative(
+            words.entry.decode(), subtype="calendar", params={"method": words.method}
+        )
+        mail.add_attachment(
+            words.entry, maintype="application", subtype="ics", filename="session.ics"
+        )
+
+
+def _envelope_address(address: str) -> str:
+    """How SMTP names a mailbox: in ASCII where its local part allows that."""
+    if address.isascii():
+        return address
+    found = validate_email(address, check_deliverability=False)
+    return found.ascii_email or found.normalized
+
+
+def _confirmed(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    seat = SeatConfirmedV1.model_validate(delivery.facts)
+    context = _session(seat, delivery, reader, other, house)
+    entry = calendar.invitation(seat, context["title"], reader, house, context["url"])
+    subject = f"Booked: {context['title']}, {context['wall_clock']}"
+    return Words(subject, context | {"goals": seat.goals}, "REQUEST", entry)
+
+
+def _cancelled(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    seat = SeatCancelledV1.model_validate(delivery.facts)
+    context = _session(seat, delivery, reader, other, house)
+    entry = calendar.cancellation(seat, context["title"], reader, house, context["url"])
+    subject = f"Cancelled: {context['title']}, {context['wall_clock']}"
+    context |= {
+        "who": domain.who_cancelled(seat.by, context["side"], other),
+        "reason": seat.reason,
+        "money_back": _money_back(seat, context["side"], reader.locale),
+    }
+    return Words(subject, context, "CANCEL", entry)
+
+
+def _session(
+    seat: SeatConfirmedV1 | SeatCancelledV1,
+    delivery: Delivery,
+    reader: Reader,
+    other: str,
+    house: House,
+) -> dict[str, Any]:
+    side: Side = "coach" if delivery.recipient_id == seat.coach_id else "student"
+    return {
+        "side": side,
+        "other": other,
+        "game": domain.game_name(seat.game),
+        "title": domain.title(seat.kind == "group", other),
+        "wall_clock": domain.wall_clock(seat.start, reader.timezone, reader.locale),
+        "when": domain.local_time(seat.start, reader.timezone, reader.locale),
+        "minutes": round((seat.end - seat.start).total_seconds() / 60),
+        "url": f"{house.url}/sessions/{seat.session_id}",
+    }
+
+
+def _money_back(
+    seat: SeatCancelledV1, side: Side, locale: str
+) -> list[tuple[str, str]]:
+    """Labels and texts: what the student gets back, money or a credit."""
+    lines = []
+    if seat.refund is not None:
+        amount = domain.money(seat.refund.amount, seat.refund.currency, locale)
+        to = "" if side == "student" else " to the student"
+        lines.append(("Refund", f"{amount}{to} ({seat.refund.percent}%)"))
+    if seat.credit != "none":
+        what = "goes back to" if seat.credit == "returned" else "is used up in"
+        lines.append(("Credit", f"One session {what} the package."))
+    return lines
+
+
+def _verify(delivery: Delivery, reader: Reader, _: str, house: House) -> Words:
+    context = _link("verify-email", delivery, reader, house)
+    return Words("Confirm your e-mail address", context)
+
+
+def _reset(delivery: Delivery, reader: Reader, _: str, house: House) -> Words:
+    context = _link("reset-password", delivery, reader, house)
+    return Words("Set a new password", context)
+
+
+def _link(
+    page: str, delivery: Delivery, reader: Reader, house: House
+) -> dict[str, Any]:
+    assert delivery.token is not None
+    assert delivery.expires_at is not None
+    return {
+        "url": f"{house.url}/{page}?{urlencode({'token': delivery.token})}",
+        "until": domain.local_time(delivery.expires_at, reader.timezone, reader.locale),
+    }
+
+
+WORDS: dict[Kind, Callable[[Delivery, Reader, str, House], Words]] = {
+    Kind.BOOKING_CONFIRMED: _confirmed,
+    Kind.BOOKING_CANCELLED: _cancelled,
+    Kind.VERIFY_EMAIL: _verify,
+    Kind.PASSWORD_RESET: _reset,
+}

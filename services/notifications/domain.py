@@ -1,0 +1,160 @@
+"""The rules of mails: who gets which, when it is not sent, how instants read."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time, get_datetime_format
+from babel.numbers import format_currency, get_currency_precision
+
+Side = Literal["student", "coach"]
+Party = Literal["student", "coach", "admin", "system"]
+
+
+class Kind(StrEnum):
+    """What a mail is about; its templates bear the same name."""
+
+    BOOKING_CONFIRMED = "booking_confirmed"
+    BOOKING_CANCELLED = "booking_cancelled"
+    VERIFY_EMAIL = "verify_email"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
+
+
+class State(StrEnum):
+    """Where a delivery is.
+
+    `handed_over`: the server has, or is about to have, the mail and has not answered;
+    `unknown`: it never did, so the mail may have arrived and is not sent again;
+    `skipped`: it had lost its sense before it was sent.
+    """
+
+    DUE = "due"
+    HANDED_OVER = "handed_over"
+    SENT = "sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+OPEN = frozenset({State.DUE, State.HANDED_OVER})
+
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class House:
+    """Who writes: the address mails come from, and where their links lead."""
+
+    name: str
+    address: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who a mail is for. `name` is None for somebody we have not heard of yet."""
+
+    address: str
+    name: str | None = None
+    timezone: str = "UTC"
+    locale: str = "en"
+
+
+def pause_after(attempt: int) -> timedelta:
+    """Real time until the next try, after the `attempt`th failed (counted from 1)."""
+    doublings = min(attempt - 1, 16)  # the longest pause is reached long before
+    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
+
+
+def why_not_confirm(
+    start: datetime, now: datetime, cancelled: bool, suspended: bool
+) -> str | None:
+    """Why a confirmation is not worth sending (any more); None if it is."""
+    if cancelled:
+        return "the seat was cancelled"
+    if suspended:
+        return "the recipient is suspended"
+    return "the session has begun" if start <= now else None
+
+
+def why_not_token(expires_at: datetime, real_now: datetime) -> str | None:
+    """Why a mailed token is not worth sending (any more); None if it is."""
+    return "the token has expired" if expires_at <= real_now else None
+
+
+def one_line(text: str) -> str:
+    """The text without control characters and line breaks, fit for a header."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+
+
+def game_name(slug: str | None) -> str | None:
+    """`rocket-league` as people write it: Rocket League."""
+    return slug and slug.replace("-", " ").title()
+
+
+def title(group: bool, other: str) -> str:
+    """What the session is called in a subject and in a calendar."""
+    return f"{'Group coaching' if group else 'Coaching'} with {other}"
+
+
+def who_cancelled(by: Party, side: Side, other: str) -> str:
+    """The subject of "… cancelled", as read by `side`, whose counterpart is `other`."""
+    if by == side:
+        return "You"
+    if by in ("student", "coach"):
+        return other
+    return "Scrimline"
+
+
+def wall_clock(instant: datetime, timezone: str, locale: str) -> str:
+    """Day and time of day where the reader is: Friday, 19 June 2026 at 20:00."""
+    language, local = known_locale(locale), instant.astimezone(known_zone(timezone))
+    day = format_date(local, "full", language)
+    time = format_time(local, "short", local.tzinfo, language)
+    if language.language == "en":
+        return f"{day} at {time}"
+    pattern = str(get_datetime_format("full", language))
+    return pattern.replace("{1}", day).replace("{0}", time)
+
+
+def offset(instant: datetime, timezone: str) -> str:
+    """What tells two equal wall clocks apart: UTC+05:30, Asia/Kolkata."""
+    local = instant.astimezone(known_zone(timezone))
+    return f"UTC{local.isoformat()[-6:]}, {local.tzinfo}"
+
+
+def local_time(instant: datetime, timezone: str, locale: str) -> str:
+    """Friday, 19 June 2026 at 20:00 (UTC+02:00, Europe/Berlin)."""
+    return f"{wall_clock(instant, timezone, locale)} ({offset(instant, timezone)})"
+
+
+def money(amount: int, currency: str, locale: str) -> str:
+    """Minor units as the reader writes them; the currency says how many there are."""
+    value = Decimal(amount).scaleb(-get_currency_precision(currency))
+    return format_currency(value, currency, locale=known_locale(locale))
+
+
+def known_zone(name: str) -> tzinfo:
+    """The zone of that name, UTC for one this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def known_locale(tag: str) -> Locale:
+    """The locale of a language tag; English without a country is written as in GB.
+
+    A language that is not known reads as English.
+    """
+    try:
+        locale = Locale.parse(tag, sep="-")
+    except (ValueError, UnknownLocaleError):
+        return Locale("en", "GB")
+    return Locale("en", "GB") if str(locale) == "en" else locale

@@ -1,0 +1,63 @@
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.notifications.actions import contacts, deliveries
+from services.notifications.domain import Kind
+from shared.broker import Handlers
+from shared.contracts.accounts import (
+    EmailVerificationRequestedV1,
+    PasswordResetRequestedV1,
+    UserChangedV1,
+    UserRegisteredV1,
+)
+from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+
+handlers = Handlers("notifications")
+
+
+@handlers.on(UserRegisteredV1)
+async def on_user_registered(
+    event: UserRegisteredV1, session: AsyncSession, _: datetime
+) -> None:
+    await contacts.know(session, event)
+
+
+@handlers.on(UserChangedV1)
+async def on_user_changed(
+    event: UserChangedV1, session: AsyncSession, _: datetime
+) -> None:
+    await contacts.know(session, event)
+
+
+@handlers.on(SeatConfirmedV1)
+async def on_seat_confirmed(
+    event: SeatConfirmedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.tell_both_sides(
+        session, Kind.BOOKING_CONFIRMED, event, event.start_version
+    )
+
+
+@handlers.on(SeatCancelledV1)
+async def on_seat_cancelled(
+    event: SeatCancelledV1, session: AsyncSession, _: datetime
+) -> None:
+    if event.was == "confirmed":
+        await deliveries.tell_both_sides(
+            session, Kind.BOOKING_CANCELLED, event, event.sequence
+        )
+
+
+@handlers.on(EmailVerificationRequestedV1)
+async def on_email_verification_requested(
+    event: EmailVerificationRequestedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.mail_token(session, Kind.VERIFY_EMAIL, event)
+
+
+@handlers.on(PasswordResetRequestedV1)
+async def on_password_reset_requested(
+    event: PasswordResetRequestedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.mail_token(session, Kind.PASSWORD_RESET, event)
