@@ -210,7 +210,7 @@ class Walk:
     async def both_get_mail(self, session: Json) -> None:
         step("Both sides get mail, each in their own time zone, with a calendar entry")
         for person, zone in ((self.student, NEW_YORK), (self.coach, BERLIN)):
-            mail = await self.mail_to(person, "METHOD:REQUEST")
+            mail = await self.mail_to(person, session, "REQUEST")
             at = datetime.fromisoformat(session["start"]).astimezone(zone)
             if at.strftime("%H:%M") not in mail["text"] and (
                 at.strftime("%-I:%M") not in mail["text"]
@@ -221,15 +221,17 @@ class Walk:
             show("  says", next(line for line in lines if "UTC" in line).strip())
             show("  calendar", ", ".join(calendar_lines(attached_calendar(mail))))
 
-    async def mail_to(self, person: Person, method: str) -> Json:
-        """The newest mail to a person whose calendar entry has this METHOD."""
+    async def mail_to(self, person: Person, session: Json, method: str) -> Json:
+        """The mail to a person about a session whose calendar entry has this METHOD."""
+        signs = (f"METHOD:{method}", f"UID:{session['seat_id']}")
 
         async def look() -> Json | None:
             mails = await call_list(self.mailbox, "/api/messages", to=person.email)
             wanted = (
                 mail
                 for mail in mails
-                if mail["attachments"] and method in attached_calendar(mail)
+                if mail["attachments"]
+                and all(sign in attached_calendar(mail) for sign in signs)
             )
             return next(wanted, None)
 
@@ -291,7 +293,7 @@ class Walk:
         quote = await self.student.get(f"{path}/cancel/quote")
         show("quote", f"{quote['percent']} %, {price(quote['refund'])}")
         cancelled = await self.student.post(f"{path}/cancel", {"reason": "cannot come"})
-        mail = await self.mail_to(self.coach, "METHOD:CANCEL")
+        mail = await self.mail_to(self.coach, session, "CANCEL")
         show("coach's mail", f"{mail['subject']}")
         return cancelled
 
