@@ -15,15 +15,14 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from signal import SIGINT
-from urllib.parse import quote
 
-import asyncpg
-
+from local.databases import connect as connect  # it was found here first
+from local.databases import create_databases
 from local.processes import (
     Process,
     free_port,
@@ -36,7 +35,6 @@ from local.processes import (
 
 OLDEST = 15
 SUPERUSER = "scrimline"
-EXTENSIONS = ("btree_gist",)
 LOCALE = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
 SYSTEM = Path("/usr/lib/postgresql")
@@ -129,44 +127,7 @@ class Postgres:
         the superuser may connect. Called again it keeps the data and sets the
         password anew: the given one, else a random one.
         """
-        given = passwords or {}
-        urls = {}
-        async with connect(self.url) as connection:
-            await connection.execute("SELECT pg_advisory_lock(23617)")
-            for name in names:
-                password = given.get(name) or secrets.token_urlsafe(24)
-                await self._create_owner(connection, name, password)
-                await self._create_database(connection, name)
-                login = f"{name}:{quote(password, safe='')}"
-                place = f"127.0.0.1:{self.port}/{name}"
-                urls[name] = f"postgresql+asyncpg://{login}@{place}"
-        return urls
-
-    async def _create_owner(
-        self, connection: asyncpg.Connection, name: str, password: str
-    ) -> None:
-        known = await connection.fetchval(
-            "SELECT 1 FROM pg_roles WHERE rolname = $1", name
-        )
-        verb = "ALTER" if known else "CREATE"
-        role = await connection.fetchval(
-            "SELECT format('ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)",
-            name,
-            password,
-        )
-        await connection.execute(f"{verb} {role}")
-
-    async def _create_database(self, connection: asyncpg.Connection, name: str) -> None:
-        known = await connection.fetchval(
-            "SELECT 1 FROM pg_database WHERE datname = $1", name
-        )
-        quoted = await connection.fetchval("SELECT quote_ident($1)", name)
-        if not known:
-            await connection.execute(f"CREATE DATABASE {quoted} OWNER {quoted}")
-        await connection.execute(f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC")
-        async with connect(f"{self.url.rpartition('/')[0]}/{name}") as inside:
-            for extension in EXTENSIONS:
-                await inside.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+        return await create_databases(self.url, names, passwords)
 
     @property
     def _data(self) -> Path:
@@ -229,16 +190,6 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
         probe.sendall(packet)
         return probe.recv(1) == b"R"
     return False
-
-
-@contextlib.asynccontextmanager
-async def connect(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """One connection, closed at the end."""
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def kept_folder(wanted: Path, user: str | None) -> Path:
