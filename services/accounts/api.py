@@ -181,7 +181,9 @@ async def ask_for_password_reset(
     await throttle.note(session, subject, now)
     user = await users.find(session, body.email)
     if user is not None:
-        await mailed_tokens.ask_to_reset(session, user, now, clock.now())
+        await mailed_tokens.send(
+            session, user, Purpose.RESET_PASSWORD, now, clock.now()
+        )
 
 
 @router.post(

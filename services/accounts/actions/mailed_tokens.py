@@ -19,33 +19,33 @@ from shared.contracts.accounts import (
     PasswordResetRequestedV1,
 )
 
-LIVES = {
-    Purpose.VERIFY_EMAIL: VERIFICATION_LIVES,
-    Purpose.RESET_PASSWORD: RESET_LIVES,
+KINDS = {
+    Purpose.VERIFY_EMAIL: (EmailVerificationRequestedV1, VERIFICATION_LIVES),
+    Purpose.RESET_PASSWORD: (PasswordResetRequestedV1, RESET_LIVES),
 }
 
 
-async def ask_to_verify(
-    session: AsyncSession, user: User, real_now: datetime, now: datetime
+async def send(
+    session: AsyncSession,
+    user: User,
+    purpose: Purpose,
+    real_now: datetime,
+    now: datetime,
 ) -> None:
-    """Have a token mailed that proves the address."""
-    token, expires_at = await _issue(session, user, Purpose.VERIFY_EMAIL, real_now)
-    event = EmailVerificationRequestedV1(
-        occurred_at=now,
-        user_id=user.id,
-        email=user.email,
-        token=token,
-        expires_at=expires_at,
+    """Have a new token mailed to the user; earlier ones stay good until they run out.
+
+    The token lives on real time, the event bears product time.
+    """
+    kind, lives = KINDS[purpose]
+    token, digest = clients.new_secret()
+    expires_at = real_now + lives
+    session.add(
+        MailedToken(
+            digest=digest, purpose=purpose, user_id=user.id, expires_at=expires_at
+        )
     )
-    await outbox.publish(session, event)
-
-
-async def ask_to_reset(
-    session: AsyncSession, user: User, real_now: datetime, now: datetime
-) -> None:
-    """Have a token mailed that sets a new password."""
-    token, expires_at = await _issue(session, user, Purpose.RESET_PASSWORD, real_now)
-    event = PasswordResetRequestedV1(
+    await session.flush()
+    event = kind(
         occurred_at=now,
         user_id=user.id,
         email=user.email,
@@ -79,17 +79,3 @@ async def use(
         raise BadToken("Ask for a new mail.")
     query = select(User).where(col(User.id) == user_id).with_for_update()
     return (await session.exec(query)).one()
-
-
-async def _issue(
-    session: AsyncSession, user: User, purpose: Purpose, real_now: datetime
-) -> tuple[str, datetime]:
-    token, digest = clients.new_secret()
-    expires_at = real_now + LIVES[purpose]
-    session.add(
-        MailedToken(
-            digest=digest, purpose=purpose, user_id=user.id, expires_at=expires_at
-        )
-    )
-    await session.flush()
-    return token, expires_at

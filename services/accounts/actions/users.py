@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.accounts.actions import mailed_tokens
-from services.accounts.domain import EmailTaken, Role
+from services.accounts.domain import EmailTaken, Purpose, Role
 from services.accounts.models import User
 from shared import outbox
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
@@ -51,7 +51,8 @@ async def register(
     if (await session.exec(taken)).first() is None:
         raise EmailTaken("Sign in, or ask for a new password.")
     await outbox.publish(session, UserRegisteredV1(**_told(user, now)))
-    await mailed_tokens.ask_to_verify(session, user, datetime.now(UTC), now)
+    verify, real_now = Purpose.VERIFY_EMAIL, datetime.now(UTC)
+    await mailed_tokens.send(session, user, verify, real_now, now)
     return user
 
 
