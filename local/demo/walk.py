@@ -125,14 +125,20 @@ class Walk:
         """Free slots of three days, from `ahead` days on, as seen from New York."""
         now = await self.advance(timedelta(0))
         first = (now + timedelta(days=ahead)).astimezone(NEW_YORK).date()
-        answer = await self.student.get(
-            f"/v1/coaches/{self.coach.id}/slots",
-            **{"from": first, "to": first + timedelta(days=2)},
-            duration=60,
-            timezone="America/New_York",
-            game=GAME,
+        query: dict[str, str | int] = {
+            "from": f"{first}",
+            "to": f"{first + timedelta(days=2)}",
+            "duration": 60,
+            "timezone": "America/New_York",
+            "game": GAME,
+        }
+        path = f"/v1/coaches/{self.coach.id}/slots"
+        response = await self.gateway.get(
+            path, params=query, headers=self.student.headers
         )
-        return [slot for day in answer["days"] for slot in day["slots"]]
+        # 404: booking has not heard of the coach yet.
+        days = response.json()["days"] if response.is_success else []
+        return [slot for day in days for slot in day["slots"]]
 
     async def the_student_holds(self, slot: Json) -> Json:
         step("The student holds the slot for a quarter of an hour")
