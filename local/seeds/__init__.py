@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from local.house import House
 from local.seeds import bookings, coaches, people
 
 PASSWORD = people.PASSWORD
@@ -11,14 +10,14 @@ PAST = timedelta(days=14)
 """How far back the planted history reaches."""
 
 
-async def basics(house: House) -> None:
+async def basics(house: people.Home) -> None:
     """What every house needs: an admin and the games; planted once."""
     if not await people.planted(house):
         admin = await people.admin(house)
         await coaches.games(admin)
 
 
-async def plant(house: House) -> None:
+async def plant(house: people.Home) -> None:
     """Plant the demo data in a fresh house; one that has any stays as it is.
 
     History is lived through: the clock is set back, people register, book and pay at

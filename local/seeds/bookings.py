@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from local.demo.client import Person, until
-from local.house import House
+from local.seeds.people import Home
 
 EACH = 2
 """Sessions of each coach: one in the past week, one in the next."""
@@ -20,7 +20,7 @@ CARD = {
 }
 
 
-async def book(house: House, coaches: list[Person], students: list[Person]) -> None:
+async def book(house: Home, coaches: list[Person], students: list[Person]) -> None:
     """Some sessions of every coach; one in six is cancelled again."""
     turns = iter(students * EACH)
     async with asyncio.TaskGroup() as group:
@@ -29,7 +29,7 @@ async def book(house: House, coaches: list[Person], students: list[Person]) -> N
             group.create_task(_fill(house, coach, customers))
 
 
-async def _fill(house: House, coach: Person, students: list[Person]) -> None:
+async def _fill(house: Home, coach: Person, students: list[Person]) -> None:
     first = house.clock.now().date() + timedelta(days=1)
     for n, student in enumerate(students):
         day = first + timedelta(days=14 * n)

@@ -1,9 +1,13 @@
 """Who lives in a local house: an admin, twelve coaches, forty students."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
+import httpx2
+from fastapi import FastAPI
+
+from local.clock import MovableClock
 from local.demo.client import Person
-from local.house import House
 from services.accounts.actions import users
 from services.accounts.domain import Role
 from services.accounts.models import User
@@ -44,13 +48,32 @@ STUDENT_ZONES = (
 )
 
 
-async def planted(house: House) -> bool:
+class Home(Protocol):
+    """Where people can live: all in one process, or in one for each service.
+
+    `apps` has accounts, whether it serves or not: people are registered without the
+    throttle that its routes have. `password_hash` is the one that all of them share.
+    """
+
+    gateway: httpx2.AsyncClient
+    clock: MovableClock
+    apps: dict[str, FastAPI]
+    password_hash: str | None
+
+    async def advance(self, by: timedelta) -> None:
+        """Move product time, also backwards."""
+
+    async def idle(self) -> None:
+        """Return once nothing is left to do."""
+
+
+async def planted(house: Home) -> bool:
     """True if there is an admin: then nothing is planted any more."""
     async with house.apps["accounts"].state.sessions() as session:
         return await users.find(session, ADMIN) is not None
 
 
-async def admin(house: House) -> Person:
+async def admin(house: Home) -> Person:
     """The admin everybody can be here."""
     state = house.apps["accounts"].state
     user = await _register(house, ADMIN, "Admin", "UTC", "student")
@@ -61,7 +84,7 @@ async def admin(house: House) -> Person:
     return _signed_in(house, user)
 
 
-async def coaches(house: House) -> list[Person]:
+async def coaches(house: Home) -> list[Person]:
     return [
         _signed_in(
             house, await _register(house, f"coach{n}@{DOMAIN}", name, zone, "coach")
@@ -70,7 +93,7 @@ async def coaches(house: House) -> list[Person]:
     ]
 
 
-async def students(house: House) -> list[Person]:
+async def students(house: Home) -> list[Person]:
     found = []
     for n, name in enumerate(STUDENTS, 1):
         zone = STUDENT_ZONES[n % len(STUDENT_ZONES)]
@@ -81,7 +104,7 @@ async def students(house: House) -> list[Person]:
     return found
 
 
-async def _register(house: House, email: str, name: str, zone: str, role: str) -> User:
+async def _register(house: Home, email: str, name: str, zone: str, role: str) -> User:
     """All share one password and its hash: a fresh one for each takes half a minute."""
     state = house.apps["accounts"].state
     if house.password_hash is None:
@@ -99,7 +122,7 @@ async def _register(house: House, email: str, name: str, zone: str, role: str) -
         )
 
 
-def _signed_in(house: House, user: User) -> Person:
+def _signed_in(house: Home, user: User) -> Person:
     signer = house.apps["accounts"].state.signer
     token = signer.access_token(user.id, user.roles, datetime.now(UTC))
     person = Person(house.gateway, user.email, str(user.id))

@@ -5,6 +5,7 @@ only their clock, which all of them share and anybody may move.
 """
 
 from local.servers.fleet import Servers
+from local.servers.home import home_in
 from local.servers.settings import ServersSettings
 
-__all__ = ["Servers", "ServersSettings"]
+__all__ = ["Servers", "ServersSettings", "home_in"]

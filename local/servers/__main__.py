@@ -6,7 +6,8 @@ import sys
 
 from pydantic import ValidationError
 
-from local.servers import Servers, ServersSettings
+from local import seeds
+from local.servers import Servers, ServersSettings, home_in
 from shared import logs
 
 LINKS = """
@@ -17,6 +18,9 @@ Scrimline runs as one process for each service. Ctrl-C stops it.
   Mailbox         {servers.mailbox_url}/
   Stripe double   {servers.stripe_url}/_double/requests
   Logs            {servers.folder}/*.log
+
+  Sign in as admin@, coach1@ … coach12@ or student1@ … student40@scrimline.example,
+  password {password}. See the main job done: `make demo` in another terminal.
 """
 
 GLANCE = 0.5
@@ -31,7 +35,10 @@ async def run(settings: ServersSettings) -> int:
     try:
         say("Preparing the databases and the queues …")
         async with Servers(settings) as servers:
-            say(LINKS.format(servers=servers))
+            say("Planting people, shops and sessions, if there are none …")
+            async with home_in(servers) as home:
+                await seeds.plant(home)
+            say(LINKS.format(servers=servers, password=seeds.PASSWORD))
             while not (ended := servers.ended()):  # noqa: ASYNC110 - it does not tell
                 await asyncio.sleep(GLANCE)
             for name, last_words in ended.items():

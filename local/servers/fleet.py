@@ -44,7 +44,8 @@ class Servers:
 
     Also a context manager: `async with Servers(settings) as servers`. The processes end
     when this one does, however it ends. Nobody restarts what died: `ended` tells, and
-    `restart` does it, on the same port and data.
+    `restart` does it, on the same port and data. `databases` has the URL of each
+    service's own, by name, and the gateway's.
     """
 
     def __init__(self, settings: ServersSettings) -> None:
@@ -55,6 +56,7 @@ class Servers:
             "mailbox": settings.mailbox_port,
             "stripe": settings.stripe_port,
         }
+        self.databases: dict[str, str] = {}
         self._processes: dict[str, Process] = {}
 
     @property
@@ -79,10 +81,10 @@ class Servers:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("gateway", "mailbox", "stripe"):
             refuse_taken(self.ports[name])
-        urls = await self.databases()
-        await self.migrate(urls)
+        self.databases = await self._make_databases()
+        await self._migrate()
         keys = keep_keys(self.folder / "keys.json")
-        plan = Plan(self.settings, keys, urls, self.ports)
+        plan = Plan(self.settings, keys, self.databases, self.ports)
         self._processes = {name: self._process(name, plan) for name in NAMES}
         try:
             await asyncio.gather(*map(self._start, NAMES))
@@ -133,7 +135,7 @@ class Servers:
         async with self._gateway() as gateway:
             (await gateway.get("/local/idle")).raise_for_status()
 
-    async def databases(self) -> dict[str, str]:
+    async def _make_databases(self) -> dict[str, str]:
         """The URL of each service's database; those not named in settings are made."""
         urls = self.settings.own_databases()
         missing = [name for name in OWNERS if name not in urls]
@@ -143,19 +145,19 @@ class Servers:
             urls |= {name.removeprefix(PREFIX): url for name, url in made.items()}
         return urls
 
-    async def migrate(self, urls: dict[str, str]) -> None:
+    async def _migrate(self) -> None:
         """What the `migrate` command of each service does; it waits for RabbitMQ."""
         for name in SERVICES:
             events = importlib.import_module(f"services.{name}.events")
             settings = ServiceSettings.model_validate(
                 {
                     "environment": "local",
-                    "database_url": urls[name],
+                    "database_url": self.databases[name],
                     "amqp_url": self.settings.amqp_url,
                 }
             )
             await service.migrate(f"services.{name}", settings, events.handlers)
-        await db.migrate(urls["gateway"], "gateway")
+        await db.migrate(self.databases["gateway"], "gateway")
 
     def _process(self, name: str, plan: Plan) -> Process:
         (self.folder / f"{name}.log").unlink(missing_ok=True)
