@@ -1,0 +1,208 @@
+"""The marketplace as its people and its operators see it, for tests of whole flows."""
+
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import httpx2
+
+from local import seeds
+from local.demo.client import Json, Person, attached_calendar, call, until
+from local.demo.walk import Walk
+from local.house import House
+from local.processes import free_port
+from local.settings import LocalSettings
+from local.stripe.double import Double
+from local.stripe.faults import OF_WEBHOOKS, WEBHOOK, Fault
+from tests.flows.on_servers import ServerHouse, migrated_databases
+from tests.servers.rabbitmq import create_vhost, delete_vhost
+
+H = TypeVar("H", bound=House)
+
+AUTHENTICATED = "4000 0025 0000 3155"
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Market(Generic[H]):
+    """A running house. Each test brings people of its own, as a `Walk`."""
+
+    house: H
+    gateway: httpx2.AsyncClient
+    mailbox: httpx2.AsyncClient
+    stripe: httpx2.AsyncClient
+
+    async def advance(self, by: timedelta) -> datetime:
+        """Move time for everybody; return the new now, when its ticks are handled."""
+        seconds = int(by.total_seconds())
+        if not seconds:
+            answer = await call(self.gateway, "GET", "/local/clock")
+        else:
+            body = {"advance_seconds": seconds}
+            answer = await call(self.gateway, "POST", "/local/clock", json=body)
+        return datetime.fromisoformat(answer["now"])
+
+    def walk(self) -> Walk:
+        """People that nobody else knows."""
+        return Walk(self.gateway, self.mailbox, self.advance)
+
+    async def open_shop(self) -> tuple[Walk, list[Json]]:
+        """A verified coach, a student, and the slots that the student sees."""
+        walk = self.walk()
+        await walk.a_coach_opens_shop()
+        await walk.an_admin_verifies()
+        return walk, await walk.a_student_finds_a_slot()
+
+    async def fault(self, operation: str, kind: Fault, times: int = 1) -> None:
+        order = {"operation": operation, "kind": kind, "times": times}
+        (await self.stripe.post("/_double/faults", json=order)).raise_for_status()
+
+    @contextmanager
+    def all_webhooks(self, kind: Fault) -> Iterator[None]:
+        """Every webhook suffers this fault while the block lasts, and none after it."""
+        faults = self.double.faults
+        faults.order(WEBHOOK, kind, 1_000)
+        try:
+            yield
+        finally:
+            self.forget_faults()
+
+    def forget_faults(self) -> None:
+        """Nothing that was ordered befalls webhooks any more."""
+        while self.double.faults.take(WEBHOOK, OF_WEBHOOKS):
+            pass
+
+    @property
+    def double(self) -> Double:
+        double: Double = self.house.double.state.double
+        return double
+
+    async def webhooks_were_tried(self) -> None:
+        """Return once each webhook on its way has been sent, in vain, at least once."""
+        far = time.time() + 3_600
+
+        async def tried() -> bool:
+            waiting = self.double.store.deliveries(far)
+            return bool(waiting) and all(each.attempts for each in waiting)
+
+        await until("webhooks sent in vain", tried)
+
+    async def session(self, walk: Walk, session: Json, status: str) -> Json:
+        """The session, once its student sees it in this status."""
+        return dict(
+            await until(
+                f"a session that is {status}",
+                lambda: walk.student.get(f"/v1/sessions/{session['id']}"),
+                lambda seen: seen["status"] == status,
+            )
+        )
+
+    async def calendar_mails(self, person: Person, method: str) -> list[Json]:
+        """All mails to a person whose calendar entry has this METHOD."""
+        response = await self.mailbox.get("/api/messages", params={"to": person.email})
+        return [
+            mail
+            for mail in response.raise_for_status().json()
+            if mail["attachments"] and method in attached_calendar(mail)
+        ]
+
+    async def pages_at_stripe(self, payment_id: str) -> list[Json]:
+        """The Checkout Sessions that were opened for one of our payments."""
+        pages = await self._listed("/v1/checkout/sessions")
+        return [
+            each for each in pages if each["metadata"].get("payment_id") == payment_id
+        ]
+
+    async def refunds_at_stripe(self, payment_id: str) -> list[Json]:
+        """The refunds that Stripe made of one of our payments."""
+        refunds = await self._listed("/v1/refunds")
+        return [
+            each for each in refunds if each["metadata"].get("payment_id") == payment_id
+        ]
+
+    async def _listed(self, path: str) -> list[Json]:
+        found: list[Json] = []
+        more = True
+        while more:
+            after = {"starting_after": found[-1]["id"]} if found else {}
+            response = await self.stripe.get(path, params={"limit": 100} | after)
+            page = response.raise_for_status().json()
+            found += page["data"]
+            more = page["has_more"]
+        return found
+
+
+@asynccontextmanager
+async def on_servers(
+    postgres_url: str, rabbitmq: tuple[str, str | None], second: Iterable[str] = ()
+) -> AsyncIterator[Market[ServerHouse]]:
+    """All services on real servers; nothing may have died or be left to do at the end."""
+    amqp_url, management_url = rabbitmq
+    if management_url is not None:
+        vhost = f"test-{secrets.token_hex(6)}"
+        create_vhost(management_url, vhost)
+        amqp_url = f"{amqp_url.rpartition('/')[0]}/{vhost}"
+    async with migrated_databases(postgres_url) as urls:
+        with house_settings() as settings:
+            house = ServerHouse(settings, urls, amqp_url, second)
+            async with opened(house) as market:
+                yield market
+                await house.idle()
+                assert await house.dead() == {}
+    if management_url is not None:
+        delete_vhost(management_url, vhost)
+
+
+@asynccontextmanager
+async def in_process() -> AsyncIterator[Market[House]]:
+    """The house as it runs on a laptop, with its own database and bus."""
+    with house_settings() as settings:
+        async with opened(House(settings)) as market:
+            yield market
+
+
+@asynccontextmanager
+async def opened(house: H) -> AsyncIterator[Market[H]]:
+    settings = house.settings
+    key = {"Authorization": f"Bearer {house.keys.stripe_api}"}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(house.open())
+        await seeds.basics(house)
+
+        async def client(url: str, headers: dict[str, str]) -> httpx2.AsyncClient:
+            http = httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT)
+            return await stack.enter_async_context(http)
+
+        yield Market(
+            house,
+            await client(settings.gateway_url, {}),
+            await client(settings.mailbox_url, {}),
+            await client(settings.stripe_url, key),
+        )
+
+
+@contextmanager
+def house_settings() -> Iterator[LocalSettings]:
+    """A folder that the database's own user can enter, and ports that are free."""
+    with tempfile.TemporaryDirectory(prefix="scrimline-") as folder:
+        Path(folder).chmod(0o711)
+        yield LocalSettings(data=Path(folder), port_base=free_ports())
+
+
+def free_ports() -> int:
+    """A base from which gateway, mailbox and Stripe's double find their ports free."""
+    while True:
+        base = free_port()
+        settings = LocalSettings(port_base=base)
+        with suppress(OSError):
+            for port in (settings.mailbox_port, settings.stripe_port):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
