@@ -14,7 +14,7 @@ POST             /v1/auth/logout
 POST             /v1/auth/password-reset
 POST             /v1/auth/password-reset/confirm
 POST             /v1/auth/verify-email
-GET PATCH DELETE /v1/me
+GET PATCH        /v1/me
 GET              /.well-known/jwks.json
 """
 
@@ -27,32 +27,16 @@ PUT DELETE       /v1/coaches/{id}/games/{slug}
 GET              /v1/admin/coaches
 POST             /v1/admin/coaches/{id}/verify
 POST             /v1/admin/coaches/{id}/reject
-POST             /v1/admin/coaches/{id}/suspend
-POST             /v1/admin/coaches/{id}/reinstate
 """
 
 BOOKING = """
 GET PUT          /v1/coaches/{id}/schedule
 GET PUT          /v1/coaches/{id}/booking-policy
 GET              /v1/coaches/{id}/slots
-GET              /v1/coaches/{id}/slots/explain
 GET POST         /v1/sessions
 GET              /v1/sessions/{id}
 POST             /v1/sessions/{id}/cancel
 GET              /v1/sessions/{id}/cancel/quote
-GET              /v1/sessions/{id}/cancel/timeline
-POST             /v1/sessions/{id}/reschedule
-GET POST         /v1/sessions/{id}/proposals
-POST             /v1/sessions/{id}/proposals/{pid}/accept
-POST             /v1/sessions/{id}/proposals/{pid}/decline
-POST             /v1/sessions/{id}/start
-POST             /v1/sessions/{id}/complete
-POST             /v1/sessions/{id}/check-in
-POST             /v1/sessions/{id}/no-show
-POST             /v1/sessions/{id}/waive
-POST             /v1/sessions/{id}/problem
-POST             /v1/sessions/{id}/contest
-POST             /v1/sessions/{id}/join
 """
 
 PAYMENTS = """

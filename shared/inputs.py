@@ -77,7 +77,10 @@ Instant = Annotated[
 """RFC 3339: with any offset on the way in (never without), with `Z` on the way out."""
 
 HttpsUrl = Annotated[
-    HttpUrl, AfterValidator(_https_only), Field(max_length=2000, examples=["https://…"])
+    HttpUrl,
+    AfterValidator(_https_only),
+    PlainSerializer(str),
+    Field(max_length=2000, examples=["https://…"]),
 ]
 
 

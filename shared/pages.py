@@ -68,7 +68,7 @@ def _encode(parts: Sequence[object]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _keyset(
+async def _keyset(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Keyset:

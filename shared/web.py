@@ -48,16 +48,17 @@ async def transaction(
 Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]
 
 
-def _sessions(request: Request) -> Sessions:
+async def _sessions(request: Request) -> Sessions:
     sessions: Sessions = request.app.state.sessions
     return sessions
 
 
-def _clock(request: Request) -> Clock:
+async def _clock(request: Request) -> Clock:
     clock: Clock = request.app.state.clock
     return clock
 
 
+# Dependencies are coroutines throughout: FastAPI runs plain functions in a thread.
 InjectedSessions = Annotated[Sessions, Depends(_sessions)]
 """For routes that commit in steps, because they wait for a vendor in between."""
 

@@ -38,17 +38,17 @@ from shared.web import InjectedClock, InjectedSessions, Transaction, problems
 router = make_router(tags=["accounts"])
 
 
-def _passwords(request: Request) -> Passwords:
+async def _passwords(request: Request) -> Passwords:
     passwords: Passwords = request.app.state.passwords
     return passwords
 
 
-def _signer(request: Request) -> Signer:
+async def _signer(request: Request) -> Signer:
     signer: Signer = request.app.state.signer
     return signer
 
 
-def _address(request: Request) -> str:
+async def _address(request: Request) -> str:
     """The client's address; the gateway tells exactly one."""
     told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     return told or (request.client.host if request.client else "unknown")

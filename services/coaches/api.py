@@ -94,7 +94,7 @@ async def change_game(
     return GameView.model_validate(game)
 
 
-def _filters(
+async def _filters(
     q: Annotated[
         Text | None,
         Query(

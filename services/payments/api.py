@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Request, Response
 
 from services.payments.actions import checkout, payments, webhooks
 from services.payments.clients import Stripe
@@ -41,10 +41,26 @@ from shared.web import InjectedClock, InjectedSessions, Transaction, problems
 router = idempotency.make_router(tags=["payments"])
 
 
-def _stripe(request: Request) -> Stripe:
+async def _stripe(request: Request) -> Stripe:
     stripe: Stripe = request.app.state.stripe
     return stripe
 
+
+RAW = {
+    "parameters": [
+        {
+            "name": "Stripe-Signature",
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+}
+"""How the webhook is described: its body is verified as bytes, before it is read."""
 
 InjectedStripe = Annotated[Stripe, Depends(_stripe)]
 
@@ -136,25 +152,20 @@ async def show_payment(
     response_model=Received,
     summary="Hear from Stripe",
     responses=problems(BadSignature, Unavailable),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}}},
-        }
-    },
+    openapi_extra=RAW,
 )
 async def hear_stripe(
     request: Request,
     sessions: InjectedSessions,
     clock: InjectedClock,
     stripe: InjectedStripe,
-    signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> Received:
     """Store one event of Stripe and what follows from it, once per event id.
 
     200 means stored, also for one seen before and for types that do not concern us;
     anything else makes Stripe send it again (docs.stripe.com/webhooks).
     """
+    signature = request.headers.get("Stripe-Signature")
     notice = stripe.read_webhook(await request.body(), signature)
     async with sessions.begin() as session:
         new = await inbox.claim(session, "payments.webhook", notice.event_id)

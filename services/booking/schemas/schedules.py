@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from services.booking.domain.policy import Meeting
 from services.booking.domain.schedule import minutes
@@ -101,7 +101,7 @@ class PolicyBody(Input):
     cancellation_tiers: tuple[tuple[Int, Int], ...] = ((24, 100), (0, 0))
     refund_on_resale: Bool = False
     meeting: Meeting = "jitsi"
-    meeting_url: Annotated[HttpsUrl, PlainSerializer(str)] | None = None
+    meeting_url: HttpsUrl | None = None
 
 
 class AffectedSession(Output):
