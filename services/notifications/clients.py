@@ -16,6 +16,7 @@ from aiosmtplib import (
 from shared.errors import Outage
 
 COMMAND_TIMEOUT = 30.0
+QUIT_TIMEOUT = 2.0
 ANSWER_TIMEOUT = 600.0
 """Seconds to wait for the answer to a whole mail (RFC 5321, 4.5.3.2.6)."""
 
@@ -70,7 +71,7 @@ class Postman:
         try:
             yield Connection(smtp)
             with contextlib.suppress(SMTPException, OSError):
-                await smtp.quit()
+                await smtp.quit(timeout=QUIT_TIMEOUT)
         finally:
             smtp.close()
 
@@ -94,8 +95,12 @@ class Connection:
             # Our own address is refused: that is for an operator, not for this mail
             raise NotNow(f"sender: {error.code} {error.message}") from error
         except SMTPResponseException as error:
-            await self._reset()
-            raise _verdict(error.code, error.message) from error
+            verdict = _verdict(error.code, error.message)
+            if isinstance(verdict, Outage):
+                self.abandon()
+            else:
+                await self._reset()
+            raise verdict from error
         except (SMTPException, OSError) as error:
             raise Outage(f"the connection for mails broke: {error}") from error
         except ValueError as error:
@@ -159,6 +164,7 @@ class Connection:
 
 
 def _verdict(code: int, text: str) -> Exception:
-    if code == CLOSING:
-        return Outage(f"the mail server closes: {text}")
-    return Refused(f"{code} {text}") if 500 <= code < 600 else NotNow(f"{code} {text}")
+    said = f"{code} {text}"
+    if code == CLOSING or not 400 <= code < 600:
+        return Outage(f"the mail server closes or cannot be understood: {said}")
+    return Refused(said) if code >= 500 else NotNow(said)

@@ -52,7 +52,8 @@ def write(
     mail = EmailMessage(policy=policy.clone(cte_type="7bit"))
     words = WORDS[delivery.kind](delivery, reader, other, house)
     mail["From"] = Address(house.name, addr_spec=house.address)
-    mail["To"] = Address(reader.name or "", addr_spec=recipient)
+    username, _, host = recipient.rpartition("@")
+    mail["To"] = Address(reader.name or "", username, host)
     mail["Subject"] = domain.one_line(words.subject)
     mail["Date"] = delivery.created_at
     mail["Message-ID"] = f"<{delivery.id}@{house.address.rpartition('@')[2]}>"
