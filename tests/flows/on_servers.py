@@ -41,7 +41,7 @@ class ServerHouse(House):
         second: Iterable[str] = (),
     ) -> None:
         super().__init__(settings)
-        self._urls = urls
+        self.urls = urls
         self._amqp_url = amqp_url
         self._second = second
         self._deliveries = Deliveries()
@@ -77,7 +77,7 @@ class ServerHouse(House):
         self.post = await start_smtp("127.0.0.1", 0, self.mails)
         stack.push_async_callback(self.post.close)
         stack.push_async_callback(self._messages.close)
-        return self._urls
+        return self.urls
 
     async def _prepare(self, urls: Mapping[str, str]) -> None:
         for name in self._second:
