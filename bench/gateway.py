@@ -1,41 +1,32 @@
-"""What the gateway adds to a request, beside nginx: `python -m bench.gateway`.
+"""What the gateway adds to a request, beside nginx.
 
 One small service, asked directly, through nginx and through the gateway, in turns. The
-gateway does its whole work: it verifies a bearer, takes from a limit kept in a private
+gateway does its whole work: it verifies a bearer, takes from a limit kept in a
 PostgreSQL, checks the path and rewrites headers; nginx only forwards.
 """
 
-import asyncio
-import json
-import os
-import random
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from statistics import median
 from uuid import UUID
 
-from joserfc import jwt
-from joserfc.jwk import ECKey
-from starlette.types import Receive, Scope, Send
-from uvicorn.loops.auto import auto_loop_factory
-
-from local.postgres import Postgres
+from bench import answers
+from bench.effort import Effort, interleaved
+from bench.figures import Figure, typical
+from bench.load import closed, paced, request
+from bench.servers import Servers, database, listening, process, service, uvicorn
 from local.processes import free_port
-from shared.auth import AUDIENCE, ISSUER
-from shared.db import migrate
 
-PAIRS = 9
-SECONDS = 1.5
 MOST = 4.0
+CONNECTIONS = 32
+SHARE = 0.3
+"""Of what the gateway can do at most: the load at which its users wait."""
+
 UNLIMITED = str(10**9)
-JWKS = "BENCH_JWKS"
+PLACES = ("direct", "nginx", "gateway")
 
 NGINX = """
 worker_processes 1;
@@ -66,19 +57,7 @@ http {{
 }}
 """
 
-
-async def service(scope: Scope, _: Receive, send: Send) -> None:
-    """Answers 200 bytes of JSON, or its keys; uvicorn runs it in its own process."""
-    if scope["type"] != "http":
-        return
-    keys = scope["path"] == "/.well-known/jwks.json"
-    body = os.environ[JWKS].encode() if keys else json.dumps({"x": "y" * 190}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+Measured = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -88,119 +67,10 @@ class Ports:
     gateway: int
 
 
-class Client(asyncio.Protocol):
-    """Asks again as soon as it is answered, and notes how long each answer took."""
-
-    def __init__(self, request: bytes, until: float) -> None:
-        self._request = request
-        self._until = until
-        self._answer = b""
-        self.seconds: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._ask()
-
-    def data_received(self, data: bytes) -> None:
-        self._answer += data
-        head, _, body = self._answer.partition(b"\r\n\r\n")
-        if b"y" * 190 not in body or not body.endswith(b"}"):
-            return
-        now = time.perf_counter()
-        if not head.startswith(b"HTTP/1.1 200"):
-            self.done.set_exception(RuntimeError(head.decode()))
-        self.seconds.append(now - self._asked)
-        if now < self._until:
-            self._ask()
-        elif not self.done.done():
-            self.done.set_result(None)
-            self._transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            message = f"closed early: {self._answer!r}"
-            self.done.set_exception(exc or ConnectionError(message))
-
-    def _ask(self) -> None:
-        self._answer = b""
-        self._asked = time.perf_counter()
-        self._transport.write(self._request)
-
-
-async def median_seconds(port: int, bearer: str, connections: int) -> float:
-    """The median time of an answer while so many connections ask without a pause."""
-    loop = asyncio.get_running_loop()
-    request = f"GET /v1/games HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\n\r\n"
-    until = time.perf_counter() + SECONDS
-    clients = [Client(request.encode(), until) for _ in range(connections)]
-    for client in clients:
-        await loop.create_connection(lambda each=client: each, "127.0.0.1", port)  # type: ignore[misc]
-    await asyncio.gather(*(client.done for client in clients))
-    return statistics.median(each for client in clients for each in client.seconds)
-
-
-async def compare(ports: Ports, bearer: str, connections: int) -> list[dict[str, Any]]:
-    """The added medians over all pairs, and how the gateway's compares with nginx's."""
-    added: dict[str, list[float]] = {"nginx": [], "gateway": []}
-    for _ in range(PAIRS):
-        order = ["direct", "nginx", "gateway"]
-        random.shuffle(order)
-        took = {
-            name: await median_seconds(getattr(ports, name), bearer, connections)
-            for name in order
-        }
-        for name, values in added.items():
-            values.append((took[name] - took["direct"]) * 1000)
-    nginx, gateway = (statistics.median(values) for values in added.values())
-    label = f"{connections} connection{'s' if connections > 1 else ''}"
-    return [
-        {"name": f"nginx adds, {label}", "value": nginx, "unit": "ms p50"},
-        {"name": f"gateway adds, {label}", "value": gateway, "unit": "ms p50"},
-        {
-            "name": f"gateway : nginx, {label}",
-            "value": gateway / nginx,
-            "unit": "x",
-            "limit": MOST,
-            "pairs": PAIRS,
-        },
-    ]
-
-
-def a_token(key: ECKey) -> str:
-    claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": str(UUID(int=7)),
-        "roles": ["student"],
-        "exp": int(time.time()) + 3600,
-    }
-    return jwt.encode({"alg": "ES256", "kid": "bench"}, claims, key)
-
-
 @contextmanager
-def process(*command: str, **environment: str) -> Iterator[None]:
-    """A process that ends with the block."""
-    running = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603
-    try:
-        yield
-    finally:
-        running.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            running.wait(10)
-        running.kill()
-        running.wait()
-
-
-@contextmanager
-def servers(database_url: str, key: ECKey) -> Iterator[Ports]:
+def servers_on(ports: Ports, database_url: str) -> Iterator[None]:
     """The service, nginx and the gateway in front of it, each a process of its own."""
-    ports = Ports(free_port(), free_port(), free_port())
-    keys = json.dumps({"keys": [key.as_dict(private=False)]})
     address = f"http://127.0.0.1:{ports.direct}"
-    uvicorn = (
-        f"-m uvicorn bench.gateway:service --port {ports.direct} --log-level error"
-    )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
@@ -208,62 +78,98 @@ def servers(database_url: str, key: ECKey) -> Iterator[Ports]:
         config.write_text(
             NGINX.format(folder=folder, service=ports.direct, port=ports.nginx)
         )
-        stack.enter_context(
-            process(sys.executable, *uvicorn.split(), **{JWKS: keys}),
-        )
-        stack.enter_context(process("nginx", "-c", str(config), "-p", str(folder)))
-        stack.enter_context(
-            process(
-                *(sys.executable, "-m", "gateway.app", "serve"),
-                DATABASE_URL=database_url,
-                PORT=str(ports.gateway),
+        for started in (
+            uvicorn("bench.answers:app", ports.direct, **answers.environment()),
+            process("nginx", "-c", str(config), "-p", str(folder)),
+            service(
+                *("gateway", ports.gateway, database_url),
                 ACCOUNTS_URL=address,
                 COACHES_URL=address,
                 USER_PER_MINUTE=UNLIMITED,
-                LOG_LEVEL="WARNING",
-            )
-        )
-        yield ports
+            ),
+        ):
+            stack.enter_context(started)
+        yield
 
 
-async def answering(port: int) -> None:
-    """Return once the port takes connections, within ten seconds."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
+async def measure(servers: Servers, effort: Effort) -> list[Figure]:
+    ports = Ports(free_port(), free_port(), free_port())
+    async with database(servers.postgres, "gateway") as url:
+        with servers_on(ports, url):
+            await listening(ports.direct, ports.nginx, ports.gateway)
+            bearer = answers.bearer(UUID(int=7), "student")
+            return await _compared(ports, request("GET", "/v1/games", bearer), effort)
 
 
-async def measure() -> list[dict[str, Any]]:
-    """The figures, each `{name, value, unit}` and, where one is set, `limit`."""
-    key = ECKey.generate_key("P-256", {"kid": "bench"})
-    database = Postgres(system_first=True)
-    try:
-        database.start()
-        url = database.url.replace("postgresql://", "postgresql+asyncpg://")
-        await migrate(url, "gateway")
-        with servers(url, key) as ports:
-            for port in (ports.direct, ports.nginx, ports.gateway):
-                await answering(port)
-            bearer = f"Bearer {a_token(key)}"
-            return [
-                *await compare(ports, bearer, 1),
-                *await compare(ports, bearer, 32),
-            ]
-    finally:
-        database.close()
+async def _compared(ports: Ports, asked: bytes, effort: Effort) -> list[Figure]:
+    async def alone(port: int) -> float:
+        return (await closed(port, asked, 1, effort.seconds)).p50
+
+    async def flooded(port: int) -> float:
+        return (await closed(port, asked, CONNECTIONS, effort.seconds)).per_second
+
+    await _at_each(ports, 1, alone)
+    one = await _at_each(ports, effort.pairs, alone)
+    capacity = await _at_each(ports, effort.pairs, flooded)
+    rate = SHARE * median(capacity["gateway"])
+
+    async def at_a_rate(port: int) -> float:
+        load = await paced(port, asked, CONNECTIONS, effort.seconds, rate)
+        return load.p50
+
+    loaded = await _at_each(ports, effort.pairs, at_a_rate)
+    return [
+        *_added(one, "1 connection"),
+        *_added(loaded, f"{rate:,.0f} req/s over {CONNECTIONS}"),
+        *_most(capacity),
+    ]
 
 
-def run() -> list[dict[str, Any]]:
-    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        return runner.run(measure())
+async def _at_each(
+    ports: Ports, pairs: int, measured: Callable[[int], Awaitable[float]]
+) -> Measured:
+    def at(port: int) -> Callable[[], Awaitable[float]]:
+        async def taken() -> float:
+            return await measured(port)
+
+        return taken
+
+    measures = {place: at(getattr(ports, place)) for place in PLACES}
+    return await interleaved(pairs, measures)
 
 
-if __name__ == "__main__":
-    for figure in run():
-        print(json.dumps(figure))
+def _added(raw: Measured, label: str) -> list[Figure]:
+    """A ratio of medians: what nginx adds in one pair may be next to nothing."""
+    added = {
+        place: [
+            through - direct
+            for through, direct in zip(raw[place], raw["direct"], strict=True)
+        ]
+        for place in ("nginx", "gateway")
+    }
+    middle = {place: median(values) for place, values in added.items()}
+    return [
+        typical(f"nginx adds, {label}", added["nginx"], "ms p50"),
+        typical(f"gateway adds, {label}", added["gateway"], "ms p50"),
+        Figure(
+            f"added by gateway : nginx, {label}",
+            middle["gateway"] / middle["nginx"],
+            "x",
+            MOST,
+            raw=raw,
+        ),
+    ]
+
+
+def _most(capacity: Measured) -> list[Figure]:
+    """With every connection always waiting, one sees how much goes through."""
+    figures = [
+        typical(f"{place}, {CONNECTIONS} connections that never pause", each, "req/s")
+        for place, each in capacity.items()
+    ]
+    shares = [
+        through / direct
+        for through, direct in zip(capacity["gateway"], capacity["direct"], strict=True)
+    ]
+    share = typical("gateway : direct, requests a second", shares, "x")
+    return [*figures, share]

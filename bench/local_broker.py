@@ -1,4 +1,4 @@
-"""How fast the in-process broker is: `python -m bench.local_broker`.
+"""How fast the in-process broker is.
 
 The relay's pattern: batches of 200 confirmed publishes at once, one consumer that
 acknowledges by hand with a prefetch of 32, the journal in a file.
@@ -19,15 +19,18 @@ from faststream.rabbit import (
     RabbitQueue,
 )
 
+from bench.effort import Effort, interleaved
+from bench.figures import Figure, typical
+from bench.servers import Servers
 from local.broker import LocalBroker, MessageBus
 
-MESSAGES, BATCH = 10_000, 200
+BATCH = 200
 BODY = b'{"event_id": "01900000-0000-7000-8000-000000000000", "text": "%s"}' % (
     b"x" * 400
 )
 
 
-async def throughput(path: Path | None) -> float:
+async def throughput(path: Path | None, messages: int) -> float:
     """Messages per second, published, handled and acknowledged."""
     bus = MessageBus(path)
     broker = LocalBroker(bus, logger=None)
@@ -48,7 +51,7 @@ async def throughput(path: Path | None) -> float:
     await broker.start()
     exchange = await broker.declare_exchange(events)
     started = perf_counter()
-    for _ in range(MESSAGES // BATCH):
+    for _ in range(messages // BATCH):
         message = Message(
             BODY,
             content_type="application/json",
@@ -65,15 +68,21 @@ async def throughput(path: Path | None) -> float:
     elapsed = perf_counter() - started
     await broker.stop()
     await bus.close()
-    return MESSAGES / elapsed
+    return messages / elapsed
 
 
-def main() -> None:
-    print(f"in memory   {asyncio.run(throughput(None)):8,.0f} messages/s")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "broker.sqlite"
-        print(f"in a file   {asyncio.run(throughput(path)):8,.0f} messages/s")
+async def measure(_: Servers, effort: Effort) -> list[Figure]:
+    async def in_memory() -> float:
+        return await throughput(None, effort.messages)
 
+    async def in_a_file() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "broker.sqlite"
+            return await throughput(path, effort.messages)
 
-if __name__ == "__main__":
-    main()
+    measures = {"in memory": in_memory, "in a file": in_a_file}
+    raw = await interleaved(effort.pairs, measures)
+    return [
+        typical(f"published and handled, {place}", values, "msg/s")
+        for place, values in raw.items()
+    ]

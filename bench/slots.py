@@ -1,17 +1,18 @@
 """CPU time of the slot rules, against the length of the window and what is booked.
 
-Run `python -m bench.slots`; each line is the median of repeated, warmed-up runs. A run
-that says "first" starts with empty caches, as the first request after a restart does.
+Each value is the median of repeated, warmed-up runs. One that says "first" starts with
+empty caches, as the first request after a restart does.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from time import process_time
-from typing import TypedDict
 
+from bench.effort import Effort
+from bench.figures import Figure, typical
+from bench.servers import Servers
 from services.booking.domain import hours, listing, zones
 from services.booking.domain.policy import Policy
 from services.booking.domain.reasons import reasons
@@ -22,23 +23,23 @@ ZONE = "Europe/Berlin"
 FIRST = date(2026, 10, 5)
 NOW = datetime(2026, 10, 4, 12, tzinfo=UTC)
 LENGTH = 60
-REPEATS, ROUNDS = 20, 15
+REPEATS = 20
+MOST = 1.0
+"""Milliseconds for thirty days with a hundred sessions."""
 
 
-class Result(TypedDict):
-    """One measured value; `limit` is the most it may be, None if only watched."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None
-
-
-def measure() -> list[Result]:
-    """Every figure, in milliseconds of CPU time."""
-    results = [_listing(days, 0, None) for days in (1, 7, 62)]
-    results += [_listing(30, 0, 0.3), _listing(30, 100, 0.3), _listing(30, 1000, 1.0)]
-    return [*results, _first(30), _rendering(30), _explaining(1000)]
+async def measure(_: Servers, effort: Effort) -> list[Figure]:
+    """Nothing here waits or asks a server."""
+    rounds = effort.rounds
+    return [
+        *(_listing(days, 0, rounds) for days in (1, 7, 62)),
+        _listing(30, 0, rounds),
+        replace(_listing(30, 100, rounds), limit=MOST),
+        _listing(30, 1000, rounds),
+        _first(30, rounds),
+        _rendering(30, rounds),
+        _explaining(1000, rounds),
+    ]
 
 
 def calendar(bookings: int, days: int) -> Calendar:
@@ -64,16 +65,18 @@ def calendar(bookings: int, days: int) -> Calendar:
     return Calendar(Schedule(ZONE, rules), policy, busy, NOW)
 
 
-def _listing(days: int, bookings: int, limit: float | None) -> Result:
+def _listing(days: int, bookings: int, rounds: int) -> Figure:
     asked = calendar(bookings, days)
     last = FIRST + timedelta(days=days - 1)
-    name = f"slots of {days} days, {bookings} busy times"
     since, until = listing.viewer_range(ZONE, FIRST, last)
-    value = _milliseconds(lambda: slots(asked, LENGTH, since, until))
-    return Result(name=name, value=value, unit="ms", limit=limit)
+    return _timed(
+        f"slots of {days} days, {bookings} busy times",
+        lambda: slots(asked, LENGTH, since, until),
+        rounds,
+    )
 
 
-def _first(days: int) -> Result:
+def _first(days: int, rounds: int) -> Figure:
     asked = calendar(100, days)
     last = FIRST + timedelta(days=days - 1)
     since, until = listing.viewer_range(ZONE, FIRST, last)
@@ -83,32 +86,34 @@ def _first(days: int) -> Result:
         hours.blocks.cache_clear()
         slots(asked, LENGTH, since, until)
 
-    name = f"slots of {days} days, 100 busy times, first"
-    return Result(name=name, value=_milliseconds(cold), unit="ms", limit=None)
+    return _timed(f"slots of {days} days, 100 busy times, first", cold, rounds)
 
 
-def _rendering(days: int) -> Result:
+def _rendering(days: int, rounds: int) -> Figure:
     asked = calendar(0, days)
     last = FIRST + timedelta(days=days - 1)
     starts = slots(asked, LENGTH, *listing.viewer_range(ZONE, FIRST, last))
     zone = "America/New_York"
-    value = _milliseconds(lambda: listing.days(starts, LENGTH, zone, FIRST, last))
-    name = f"labels of {len(starts)} slots in {days} days"
-    return Result(name=name, value=value, unit="ms", limit=None)
+    return _timed(
+        f"labels of {len(starts)} slots in {days} days",
+        lambda: listing.days(starts, LENGTH, zone, FIRST, last),
+        rounds,
+    )
 
 
-def _explaining(bookings: int) -> Result:
+def _explaining(bookings: int, rounds: int) -> Figure:
     asked = replace(calendar(bookings, 30), new_student=False)
     start = datetime(2026, 10, 14, 8, 5, tzinfo=UTC)
-    value = _milliseconds(lambda: reasons(asked, LENGTH, start))
-    name = f"reasons of one instant, {bookings} busy times"
-    return Result(name=name, value=value, unit="ms", limit=None)
+    return _timed(
+        f"reasons of one instant, {bookings} busy times",
+        lambda: reasons(asked, LENGTH, start),
+        rounds,
+    )
 
 
-def _milliseconds(run: Callable[[], object]) -> float:
-    """The median CPU time of one call over several rounds."""
+def _timed(name: str, run: Callable[[], object], rounds: int) -> Figure:
     run()
-    return round(median(_round(run) for _ in range(ROUNDS)), 4)
+    return typical(name, [_round(run) for _ in range(rounds)], "ms CPU")
 
 
 def _round(run: Callable[[], object]) -> float:
@@ -116,13 +121,3 @@ def _round(run: Callable[[], object]) -> float:
     for _ in range(REPEATS):
         run()
     return (process_time() - begun) * 1000 / REPEATS
-
-
-def show(results: Sequence[Result]) -> None:
-    for result in results:
-        limit = "" if result["limit"] is None else f"  (limit {result['limit']})"
-        print(f"{result['name']:48} {result['value']:8.4f} {result['unit']}{limit}")
-
-
-if __name__ == "__main__":
-    show(measure())
