@@ -83,9 +83,9 @@ def test_it_does_not_start_without_what_it_needs(
     }
     for name, value in needed.items():
         monkeypatch.setenv(name, value)
-    assert NotificationsSettings().smtp_host == "smtp.example"  # type: ignore[call-arg]
+    assert NotificationsSettings().smtp_host == "smtp.example"
 
     monkeypatch.delenv(missing)
 
     with pytest.raises(ValidationError, match=missing.lower()):
-        NotificationsSettings()  # type: ignore[call-arg]
+        NotificationsSettings()
