@@ -9,12 +9,15 @@ from dataclasses import dataclass
 class Effort:
     """`pairs` measurements of each thing, of `seconds` each where time is the measure.
 
-    `racers` want one slot, `messages` go through a relay, `webhooks` arrive one after
-    the other in each pair, `rounds` of CPU time are taken.
+    `old` bookings or `holds` burden a coach, `racers` want one slot, `messages` go
+    through a relay, `webhooks` arrive one after the other in each pair, `rounds` of
+    CPU time are taken.
     """
 
     pairs: int = 7
     seconds: float = 1.0
+    old: int = 10_000
+    holds: int = 1_000
     racers: int = 200
     messages: int = 2000
     webhooks: int = 20

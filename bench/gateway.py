@@ -5,6 +5,7 @@ gateway does its whole work: it verifies a bearer, takes from a limit kept in a
 PostgreSQL, checks the path and rewrites headers; nginx only forwards.
 """
 
+import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ from bench import answers
 from bench.effort import Effort, interleaved
 from bench.figures import Figure, typical
 from bench.load import closed, paced, request
-from bench.servers import Servers, database, listening, process, service, uvicorn
+from bench.servers import Servers, database, listening, service, uvicorn
 from local.processes import free_port
 
 MOST = 4.0
@@ -68,6 +69,16 @@ class Ports:
 
 
 @contextmanager
+def nginx(folder: Path, config: Path) -> Iterator[None]:
+    command: list[str | Path] = ["nginx", "-c", config, "-p", folder]
+    with subprocess.Popen(command) as running:  # noqa: S603
+        try:
+            yield
+        finally:
+            running.terminate()
+
+
+@contextmanager
 def servers_on(ports: Ports, database_url: str) -> Iterator[None]:
     """The service, nginx and the gateway in front of it, each a process of its own."""
     address = f"http://127.0.0.1:{ports.direct}"
@@ -80,7 +91,7 @@ def servers_on(ports: Ports, database_url: str) -> Iterator[None]:
         )
         for started in (
             uvicorn("bench.answers:app", ports.direct, **answers.environment()),
-            process("nginx", "-c", str(config), "-p", str(folder)),
+            nginx(folder, config),
             service(
                 *("gateway", ports.gateway, database_url),
                 ACCOUNTS_URL=address,

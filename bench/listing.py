@@ -39,7 +39,7 @@ DAYS = 30
 BOOKINGS = 100
 MOST = 2.0
 MOST_BY_OLD, MOST_BY_HOLDS = 1.2, 1.5
-OLD, FEW_OLD, HOLDS = 10_000, 100, 1_000
+FEW_OLD = 100
 HALF_HOUR = timedelta(minutes=30)
 ASKED_AT_ONCE = 20
 
@@ -133,8 +133,8 @@ async def _queries(
     effort: Effort, url: str, connection: asyncpg.Connection
 ) -> list[Figure]:
     few = await a_sold_coach(connection, old=FEW_OLD)
-    many = await a_sold_coach(connection, old=OLD)
-    held = await a_sold_coach(connection, old=FEW_OLD, holds=HOLDS)
+    many = await a_sold_coach(connection, old=effort.old)
+    held = await a_sold_coach(connection, old=FEW_OLD, holds=effort.holds)
     await connection.execute("VACUUM ANALYZE")
 
     async def timed(coach_id: UUID) -> Callable[[], Awaitable[float]]:
@@ -156,8 +156,12 @@ async def _queries(
     holds = {name: raw[name] for name in ("held", "few")}
     return [
         typical("the two statements alone", raw["few"], "ms p50"),
-        ratio(f"statements, {OLD:,} : {FEW_OLD} past bookings", old, MOST_BY_OLD),
-        ratio(f"statements, {HOLDS:,} : 0 holds that ran out", holds, MOST_BY_HOLDS),
+        ratio(
+            f"statements, {effort.old:,} : {FEW_OLD} past bookings", old, MOST_BY_OLD
+        ),
+        ratio(
+            f"statements, {effort.holds:,} : 0 holds that ran out", holds, MOST_BY_HOLDS
+        ),
     ]
 
 

@@ -1,19 +1,19 @@
 """What the benchmarks run on: servers, databases, queues and processes of their own."""
 
 import asyncio
+import multiprocessing
 import os
+import runpy
 import secrets
-import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractContextManager,
     ExitStack,
     asynccontextmanager,
     closing,
     contextmanager,
-    suppress,
 )
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,17 @@ from tests.servers.private import private_rabbitmq
 from tests.servers.templates import database_url
 
 PATIENCE = 30.0
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        *(f"services.{name}.events" for name in ("booking", "notifications")),
+        *(f"services.{name}.api" for name in ("booking", "payments")),
+        *("services.notifications.clients", "services.payments.events"),
+        *("gateway.door", "gateway.openapi", "gateway.site", "uvicorn.main"),
+    ]
+)
+"""Forked from a process that has imported what they need, they start at once."""
 
 
 class Servers(Protocol):
@@ -102,35 +113,39 @@ def service(
 ) -> AbstractContextManager[None]:
     """A service, or the gateway, in a process of its own."""
     package = name if name == "gateway" else f"services.{name}"
-    return process(
-        *(sys.executable, "-m", f"{package}.app", "serve"),
-        DATABASE_URL=database_url,
-        PORT=str(port),
-        LOG_LEVEL="ERROR",
-        ENVIRONMENT="local",
-        **environment,
-    )
-
-
-@contextmanager
-def process(*command: str, **environment: str) -> Iterator[None]:
-    """A process that ends with the block."""
-    running = subprocess.Popen(command, env={**os.environ, **environment})  # noqa: S603
-    try:
-        yield
-    finally:
-        running.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            running.wait(10)
-        running.kill()
-        running.wait()
+    settings = {
+        "DATABASE_URL": database_url,
+        "PORT": str(port),
+        "LOG_LEVEL": "ERROR",
+        "ENVIRONMENT": "local",
+    }
+    return module(f"{package}.app", "serve", **settings | environment)
 
 
 def uvicorn(app: str, port: int, **environment: str) -> AbstractContextManager[None]:
     """An application such as "bench.answers:app", served as the services are."""
     options = f"--port {port} --log-level error --no-access-log --timeout-keep-alive 75"
-    command = [sys.executable, "-m", "uvicorn", app, *options.split()]
-    return process(*command, **environment)
+    return module("uvicorn", app, *options.split(), **environment)
+
+
+@contextmanager
+def module(name: str, *arguments: str, **environment: str) -> Iterator[None]:
+    """`python -m name arguments` as a process that ends with the block."""
+    process = FORKS.Process(target=_run, args=(name, arguments, environment))
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join(10)
+        process.kill()
+        process.join()
+
+
+def _run(name: str, arguments: Sequence[str], environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    sys.argv[1:] = arguments
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 async def listening(*ports: int) -> None:
