@@ -120,11 +120,13 @@ class Market(Generic[H]):
             each for each in pages if each["metadata"].get("payment_id") == payment_id
         ]
 
-    async def refunds_at_stripe(self, payment_id: str) -> list[Json]:
-        """The refunds that Stripe made of one of our payments."""
+    async def refunds_at_stripe(self, payment_id: str | None = None) -> list[Json]:
+        """The refunds that Stripe made, of one of our payments or of all."""
         refunds = await self._listed("/v1/refunds")
         return [
-            each for each in refunds if each["metadata"].get("payment_id") == payment_id
+            each
+            for each in refunds
+            if payment_id in (None, each["metadata"].get("payment_id"))
         ]
 
     async def _listed(self, path: str) -> list[Json]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Any
 
@@ -58,6 +58,20 @@ class Course:
         """The database of a service."""
         sessions: Sessions = self.market.house.apps[service].state.sessions
         return sessions
+
+    async def open_days(self, **policy: object) -> None:
+        """The coach works round the clock from now on, with this policy."""
+        coach = self.coach.coach
+        path = f"/v1/coaches/{coach.id}"
+        hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
+        rules = {"timezone": "UTC", "rules": hours, "overrides": [], "time_off": []}
+        await coach.put(f"{path}/schedule", rules)
+        await coach.put(f"{path}/booking-policy", policy)
+
+    async def noon(self, days: int) -> datetime:
+        """Twelve o'clock in UTC, so many days ahead."""
+        day = (await self.market.advance(timedelta(0))) + timedelta(days=days)
+        return day.replace(hour=12, minute=0, second=0, microsecond=0)
 
     async def students(self, count: int) -> list[Student]:
         """Signed-in students without a hold, who all have been at the gateway before.

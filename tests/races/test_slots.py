@@ -34,23 +34,6 @@ class Wish(NamedTuple):
         return second.start < end
 
 
-async def open_days(course: Course, **policy: object) -> None:
-    """The coach works round the clock from now on, with this policy."""
-    coach, path = course.coach.coach, f"/v1/coaches/{course.coach.coach.id}"
-    hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
-    rules = {"timezone": "UTC", "rules": hours, "overrides": [], "time_off": []}
-    await coach.put(f"{path}/schedule", rules)
-    await coach.put(f"{path}/booking-policy", policy)
-
-
-async def day_after(course: Course, days: int) -> datetime:
-    """Noon in UTC, so many days ahead."""
-    now = await course.market.advance(timedelta(0))
-    return (now + timedelta(days=days)).replace(
-        hour=12, minute=0, second=0, microsecond=0
-    )
-
-
 async def race(course: Course, wishes: list[Wish]) -> list[httpx2.Response]:
     students = await course.students(len(wishes))
     return await asyncio.gather(
@@ -70,9 +53,9 @@ def outcomes(answers: list[httpx2.Response]) -> Counter[str]:
 async def test_of_two_hundred_students_who_want_one_slot_one_gets_it(
     course: Course, rounds: int
 ) -> None:
-    await open_days(course, durations=[60], increment=30)
+    await course.open_days(durations=[60], increment=30)
     for number in range(rounds):
-        start = await day_after(course, 5 + number)
+        start = await course.noon(5 + number)
 
         answers = await race(course, [Wish(start, 60)] * RACERS)
 
@@ -87,8 +70,7 @@ async def test_of_two_hundred_students_who_want_one_slot_one_gets_it(
 async def test_ranges_that_overlap_in_every_way_leave_a_legal_set_of_winners(
     course: Course, rounds: int
 ) -> None:
-    await open_days(
-        course,
+    await course.open_days(
         durations=DURATIONS,
         increment=15,
         buffer_before=BEFORE,
@@ -96,7 +78,7 @@ async def test_ranges_that_overlap_in_every_way_leave_a_legal_set_of_winners(
     )
     chance = random.Random(rounds)  # noqa: S311
     for number in range(rounds):
-        noon = await day_after(course, 30 + number)
+        noon = await course.noon(30 + number)
         wishes = [
             Wish(
                 noon + timedelta(minutes=15 * chance.randrange(24)),
