@@ -77,7 +77,7 @@ async def call(
     if method == "POST":
         key = {"Idempotency-Key": str(new_id())}
         content["headers"] = content.get("headers", {}) | key
-    response = await _patiently(http, method, path, content)
+    response = await patiently(http, method, path, content)
     good = response.status_code == expect if expect else response.is_success
     if not good:
         fail(f"{method} {path} was answered {response.status_code}: {response.text}")
@@ -85,9 +85,10 @@ async def call(
     return answer
 
 
-async def _patiently(
+async def patiently(
     http: httpx2.AsyncClient, method: str, path: str, content: Json
 ) -> httpx2.Response:
+    """Ask until somebody answers, for up to a minute."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         try:

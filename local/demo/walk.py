@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo
 
 import httpx2
 
-from local.demo.client import Json, Person, attached_calendar, call, fail, say, until
+from local.demo.client import (
+    Json,
+    Person,
+    attached_calendar,
+    call,
+    fail,
+    patiently,
+    say,
+    until,
+)
 from shared.ids import new_id
 
 PASSWORD = "scrimline-demo"  # noqa: S105 - everybody's, in local mode
@@ -125,7 +134,7 @@ class Walk:
         """Free slots of three days, from `ahead` days on, as seen from New York."""
         now = await self.advance(timedelta(0))
         first = (now + timedelta(days=ahead)).astimezone(NEW_YORK).date()
-        query: dict[str, str | int] = {
+        query = {
             "from": f"{first}",
             "to": f"{first + timedelta(days=2)}",
             "duration": 60,
@@ -133,9 +142,8 @@ class Walk:
             "game": GAME,
         }
         path = f"/v1/coaches/{self.coach.id}/slots"
-        response = await self.gateway.get(
-            path, params=query, headers=self.student.headers
-        )
+        content = {"params": query, "headers": self.student.headers}
+        response = await patiently(self.gateway, "GET", path, content)
         # 404: booking has not heard of the coach yet.
         days = response.json()["days"] if response.is_success else []
         return [slot for day in days for slot in day["slots"]]
@@ -176,11 +184,9 @@ class Walk:
         return dict(await until("the payment", lambda: self._payment(body)))
 
     async def _payment(self, body: Json) -> Json:
-        response = await self.gateway.post(
-            "/v1/payments", json=body, headers=self.student.headers
-        )
-        retry = response.status_code in (409, 502, 503, 504)
-        return {} if retry else dict(response.json())
+        content = {"json": body, "headers": self.student.headers}
+        response = await patiently(self.gateway, "POST", "/v1/payments", content)
+        return {} if response.status_code == 409 else dict(response.json())
 
     async def checkout(self, payment: Json, card: str) -> tuple[int, str]:
         """Fill in Stripe's page, as a browser would; its status and its text."""
