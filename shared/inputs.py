@@ -40,7 +40,17 @@ def _only_text(value: Any) -> Any:
 def _storable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("the character U+0000 is not allowed")
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError("half of a surrogate pair is not a character")
     return text
+
+
+def _in_calendar(at: datetime) -> datetime:
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be from the year 1 to 9999 in UTC") from None
+    return at
 
 
 def _https_only(url: HttpUrl) -> str:
@@ -71,6 +81,7 @@ Line = Annotated[
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_only_text),
+    AfterValidator(_in_calendar),
     PlainSerializer(_utc, return_type=str, when_used="json"),
     Field(examples=["2026-06-19T18:00:00Z"]),
 ]

@@ -15,7 +15,7 @@ from shared.contracts.booking import SeatExpiredV1
 from shared.errors import Conflict
 from shared.idempotency import make_router
 from shared.ids import new_id
-from shared.inputs import Bool, HttpsUrl, Input, Instant, Int, Line, Output
+from shared.inputs import Bool, HttpsUrl, Input, Instant, Int, Line, Output, Text
 from shared.pages import Page, PageQuery
 from shared.settings import ServiceSettings
 from shared.web import Transaction
@@ -28,6 +28,7 @@ class Order(Input):
     gift: Bool = False
     at: Instant | None = None
     link: HttpsUrl | None = None
+    note: Text = ""
 
 
 class Receipt(Output):

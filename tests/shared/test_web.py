@@ -73,6 +73,9 @@ async def test_a_refusal_undoes_everything(
         ({"name": "x", "at": 0}, "body.at"),
         ({"name": "x", "at": "0"}, "body.at"),
         ({"name": "x", "at": "2026-06-15T12:00:00"}, "body.at"),
+        ({"name": "x", "at": "0001-01-01T00:00:00+23:59"}, "body.at"),
+        ({"name": "x", "at": "9999-12-31T23:59:59-23:59"}, "body.at"),
+        ({"name": "x", "note": "a\x00b"}, "body.note"),
         ({"name": "x", "link": "http://example.com"}, "body.link"),
         ({"name": "x", "link": "https://a:b@example.com"}, "body.link"),
         ({"name": "x", "link": "javascript:alert(1)"}, "body.link"),
@@ -89,7 +92,17 @@ async def test_an_invalid_body_names_the_field(
     assert errors[0]["message"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"name": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"name": "\\ud800"}',
+        b'{"name": "x", "note": "\\ud800"}',
+        b'{"\\ud800": 1}',
+    ],
+)
 async def test_a_body_that_cannot_be_read_is_a_bad_request(
     client: httpx2.AsyncClient, body: bytes
 ) -> None:
