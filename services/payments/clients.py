@@ -198,7 +198,8 @@ class Stripe:
             event = self._client.construct_event(
                 body, signature, self._webhook_secret, OLDEST
             )
-        except (ValueError, stripe.SignatureVerificationError) as error:
+        except (ValueError, TypeError, stripe.SignatureVerificationError) as error:
+            # TypeError: the SDK compares a signature that is not ASCII
             raise BadSignature("Check the endpoint's signing secret.") from error
         if _signed_at(signature or "") > time.time() + YOUNGEST:
             raise BadSignature("The signature is dated in the future.")

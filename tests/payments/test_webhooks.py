@@ -270,6 +270,16 @@ async def test_a_broken_signature_is_refused(
     assert (response.status_code, response.json()["slug"]) == (400, "bad-signature")
 
 
+async def test_a_signature_that_is_not_ascii_is_refused(world: World) -> None:
+    header = f"t={int(time.time())},v1=é".encode("latin-1")
+
+    response = await world.client.post(
+        WEBHOOK, content=b"{}", headers={b"Stripe-Signature": header}
+    )
+
+    assert (response.status_code, response.json()["slug"]) == (400, "bad-signature")
+
+
 async def test_a_body_that_was_altered_is_refused(world: World) -> None:
     payment = await world.open_payment(a_seat_held())
     await world.use_card(payment)
