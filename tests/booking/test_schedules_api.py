@@ -133,6 +133,7 @@ async def test_a_put_with_an_old_etag_changes_nothing(
         ({"overrides": [{"date": 0, "windows": []}]}, "body.overrides.0.date"),
         ({"time_off": [{"start": "2026-08-01T00:00:00", "end": "2026-08-02T00:00:00Z"}]}, "body.time_off.0.start"),
         ({"time_off": [{"start": "2026-08-02T00:00:00Z", "end": "2026-08-01T00:00:00Z"}]}, "body.time_off.0.end"),
+        ({"time_off": [{"start": "0001-01-01T00:00:00+23:59", "end": "2026-08-01T00:00:00Z"}]}, "body.time_off.0.start"),
         ({"colour": "red"}, "body.colour"),
     ],
 )  # fmt: skip
@@ -162,6 +163,7 @@ async def test_a_wrong_schedule_is_refused_by_field(
         ({"max_sessions_per_day": 0}, "body.max_sessions_per_day"),
         ({"cancellation_tiers": [[0, 100], [24, 100]]}, "body.cancellation_tiers"),
         ({"cancellation_tiers": [[200, 100]]}, "body.cancellation_tiers"),
+        ({"cancellation_tiers": [[10**12, 100], [24, 100]]}, "body.cancellation_tiers"),
         ({"meeting": "custom"}, "body.meeting_url"),
         ({"meeting": "custom", "meeting_url": "http://a.example"}, "body.meeting_url"),
         ({"group": {"enabled": True, "capacity": 4, "min_participants": 2}}, "body.group.enabled"),

@@ -23,6 +23,9 @@ LONGEST_HORIZON = 365
 LARGEST_CAP = 1000
 LARGEST_GROUP = 100
 MOST_TIERS = 10
+EARLIEST_TIER = LONGEST_HORIZON * 24
+"""Hours: no session is sold further ahead than the longest horizon."""
+
 FULL_REFUND_WITHIN = 168
 """Hours: further ahead than this, a student must get everything back."""
 
@@ -139,8 +142,11 @@ def _tier_faults(tiers: Sequence[Tier]) -> Iterator[Fault]:
     name = "cancellation_tiers"
     if len(tiers) > MOST_TIERS:
         yield name, f"at most {MOST_TIERS} are possible"
-    if any(tier.hours < 0 or not 0 <= tier.percent <= 100 for tier in tiers):
-        yield name, "hours must not be negative, percents from 0 to 100"
+    if any(
+        not (0 <= tier.hours <= EARLIEST_TIER and 0 <= tier.percent <= 100)
+        for tier in tiers
+    ):
+        yield name, f"hours must be from 0 to {EARLIEST_TIER}, percents from 0 to 100"
     if any(later.hours >= tier.hours for tier, later in pairwise(tiers)):
         yield name, "hours must fall from tier to tier"
     if any(later.percent > tier.percent for tier, later in pairwise(tiers)):
