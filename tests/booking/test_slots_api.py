@@ -169,6 +169,23 @@ async def test_a_wrong_question_is_refused_by_field(
     assert [each["field"] for each in response.json()["errors"]] == [field]
 
 
+async def test_what_costs_more_than_can_be_charged_is_neither_listed_nor_booked(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach(
+        service, hourly_rate=99_999_999, policy={"durations": [60, 120]}
+    )
+
+    listed = await slots(service, coach_id, duration=120)
+    booked = await given.book(service, coach_id, duration_minutes=120)
+    shorter = await given.book(service, coach_id)
+
+    fields = [r.json()["errors"][0]["field"] for r in (listed, booked)]
+    assert (listed.status_code, booked.status_code) == (422, 422)
+    assert fields == ["query.duration", "body.duration_minutes"]
+    assert shorter.json()["price"] == {"amount": 99_999_999, "currency": "USD"}
+
+
 async def test_sixty_two_days_can_be_asked_for(service: Service) -> None:
     coach_id = await given.a_coach(service)
 

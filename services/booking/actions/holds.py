@@ -18,7 +18,7 @@ from services.booking.domain.holds import HOUR, Hold, require_room
 from services.booking.domain.lifecycle import LIVE, Status
 from services.booking.domain.listing import nearest
 from services.booking.domain.policy import require_duration
-from services.booking.domain.pricing import price
+from services.booking.domain.pricing import price, require_chargeable
 from services.booking.domain.problems import (
     OwnSlot,
     PriceChanged,
@@ -71,10 +71,9 @@ async def hold_seat(
     await expiry.expire_holds_of(session, wanted.coach_id, student_id, now)
     offer = await read_offer(session, wanted.coach_id, student_id, now)
     require_duration(offer.policy, wanted.duration_minutes, "body.duration_minutes")
-    cost = Money(
-        amount=price(offer.rate(wanted.game, "body.game"), wanted.duration_minutes),
-        currency=offer.currency,
-    )
+    amount = price(offer.rate(wanted.game, "body.game"), wanted.duration_minutes)
+    require_chargeable(amount, "body.duration_minutes")
+    cost = Money(amount=amount, currency=offer.currency)
     await _require_room(session, student_id, wanted, cost, now)
     await _require_offered(session, wanted, offer, cost, now)
     if wanted.expected_price not in (None, cost):

@@ -1,5 +1,20 @@
 """What a session costs and what the platform keeps: integers of minor units."""
 
+from shared.errors import InvalidRequest
+
+MOST = 99_999_999
+"""The largest charge in any currency: docs.stripe.com/currencies, "Minimum and maximum
+charge amounts"."""
+
+
+def require_chargeable(amount: int, where: str = "query.duration") -> None:
+    """Raise InvalidRequest, naming the field `where`, for more than can be charged."""
+    if amount > MOST:
+        message = "costs more at this length than can be charged at once"
+        raise InvalidRequest(
+            "The session is too dear.", errors=[{"field": where, "message": message}]
+        )
+
 
 def price(hourly_rate: int, minutes: int) -> int:
     """The price of a session, rounded half up; the rate is minor units an hour."""
