@@ -10,6 +10,7 @@ import sqlmodel
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    DateTime,
     Integer,
     Select,
     and_,
@@ -19,8 +20,9 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -78,11 +80,10 @@ async def read_offer(
 ) -> Offer:
     """One query. Raises NotFound for an unknown coach."""
     params = {"coach_id": coach_id, "student_id": student_id, "now": now}
-    found = await session.exec(OFFER, params=params)  # type: ignore[call-overload]
-    row = found.first()
-    if row is None:
+    rows = await _rows(session, OFFER, params)
+    if not rows:
         raise NotFound(f"There is no coach {coach_id}.")
-    listed, currency, hourly_rate, game_rates, schedule, policy, known = row
+    listed, currency, hourly_rate, game_rates, schedule, policy, known = rows[0]
     return Offer(
         listed,
         currency,
@@ -105,17 +106,26 @@ async def read_busy(
     """All that decides about starts in `[since, until)`, in one query."""
     low, high = relevant(offer.schedule, since, until)
     capped = offer.policy.max_students_per_week is not None
-    rows = await session.exec(  # type: ignore[call-overload]
-        BUSY_WITH_NEW_STUDENTS if capped else BUSY,
-        params={
-            "coach_id": coach_id,
-            "earliest": low - timedelta(minutes=LONGEST),
-            "since": low,
-            "until": high,
-            "now": now,
-        },
-    )
-    return [Busy._make(row) for row in rows]
+    params = {
+        "coach_id": coach_id,
+        "earliest": low - timedelta(minutes=LONGEST),
+        "since": low,
+        "until": high,
+        "now": now,
+    }
+    query = BUSY_WITH_NEW_STUDENTS if capped else BUSY
+    return [Busy._make(row) for row in await _rows(session, query, params)]
+
+
+async def _rows(
+    session: AsyncSession, query: Select[*tuple[Any, ...]], params: dict[str, Any]
+) -> Sequence[Any]:
+    """Past the ORM, which costs these rows as much again as the database does.
+
+    What the session has not flushed is not seen.
+    """
+    connection = await session.connection()
+    return (await connection.execute(query, params)).all()
 
 
 MINUTE = timedelta(minutes=1)
@@ -201,8 +211,8 @@ def _offer() -> Select[*tuple[Any, ...]]:
 
 def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return select(
-        col(Session.starts_at),
-        col(Session.ends_at),
+        _as_it_comes(col(Session.starts_at)),
+        _as_it_comes(col(Session.ends_at)),
         _minutes(col(Session.starts_at) - col(Session.blocked_from)),
         _minutes(col(Session.blocked_until) - col(Session.ends_at)),
         literal(True),
@@ -214,6 +224,11 @@ def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         col(Session.ends_at) > bindparam("since"),
         _counts(NOW),
     )
+
+
+def _as_it_comes(at: Mapped[datetime]) -> ColumnElement[datetime]:
+    """In UTC already; the columns' own type would turn every one of them once more."""
+    return type_coerce(at, DateTime(timezone=True))
 
 
 def _minutes(length: ColumnElement[Any]) -> ColumnElement[int]:

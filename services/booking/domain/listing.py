@@ -1,17 +1,18 @@
 """How offered starts are shown: by the viewer's dates, with labels in its zone."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.booking.domain.zones import is_zone, midnight, offset
+from services.booking.domain.zones import EPOCH_DAY, is_zone, midnight, offset
 from shared.errors import InvalidRequest
 
 LONGEST_LISTING = 62
 FIRST_DATE, LAST_DATE = date(2000, 1, 1), date(2999, 12, 31)
 MOST_ALTERNATIVES = 5
+A_DAY = 86_400
 
 
 class Slot(NamedTuple):
@@ -53,10 +54,7 @@ def days(
     Starts outside these dates are left out.
     """
     return [
-        Day(
-            date.fromordinal(day).isoformat(),
-            list(_labelled(_of_day(starts, zone, day), minutes * 60, zone)),
-        )
+        Day(date.fromordinal(day).isoformat(), _of_day(starts, minutes * 60, zone, day))
         for day in range(first.toordinal(), last.toordinal() + 1)
     ]
 
@@ -82,30 +80,28 @@ def _utc(at: int) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-def _of_day(starts: Sequence[int], zone: str, day: int) -> Sequence[int]:
+def _of_day(starts: Sequence[int], length: int, zone: str, day: int) -> list[Slot]:
     since, until = midnight(zone, day), midnight(zone, day + 1)
-    return starts[bisect_left(starts, since) : bisect_left(starts, until)]
+    mine = starts[bisect_left(starts, since) : bisect_left(starts, until)]
+    if until - since == A_DAY:
+        # No zone has changed its clocks twice in a day: it is what it is at midnight.
+        ahead = (day - EPOCH_DAY) * A_DAY - since
+        return [_slot(at, length, ahead) for at in mine]
+    return [_slot(at, length, offset(zone, at)) for at in mine]
 
 
-def _labelled(mine: Sequence[int], length: int, zone: str) -> Iterator[Slot]:
-    """Label the starts of one day; no zone has changed its clocks twice in a day."""
-    if not mine:
-        return
-    early, late = offset(zone, mine[0]), offset(zone, mine[-1])
-    for at in mine:
-        ahead = early if early == late else offset(zone, at)
-        yield Slot(_zulu(at), _zulu(at + length), _stamp(at + ahead) + _suffix(ahead))
+@lru_cache(maxsize=1 << 15)
+def _slot(at: int, length: int, ahead: int) -> Slot:
+    """Cached: coaches and requests share their quarter hours."""
+    return Slot(_zulu(at), _zulu(at + length), _stamp(at + ahead) + _suffix(ahead))
 
 
-@lru_cache(maxsize=1 << 16)
-def _stamp(at: int) -> str:
-    """Cached, as `_zulu` is: coaches and requests share their quarter hours."""
-    return _utc(at).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-@lru_cache(maxsize=1 << 16)
 def _zulu(at: int) -> str:
     return _stamp(at) + "Z"
+
+
+def _stamp(at: int) -> str:
+    return _utc(at).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache
