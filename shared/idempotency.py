@@ -94,15 +94,8 @@ async def claim(
     another body. A key whose answer was never kept acts again: a route that commits in
     steps claims its key so, keeps no answer, and is idempotent by itself.
     """
-    raw = request.headers.get("Idempotency-Key")
-    if raw is None or request.method != "POST":
+    if (raw := _raw_key(request)) is None:
         return None
-    if not raw or len(raw) > LONGEST_KEY:
-        message = f"must have 1 to {LONGEST_KEY} characters"
-        raise InvalidRequest(
-            "The Idempotency-Key cannot be used.",
-            errors=[{"field": "header.Idempotency-Key", "message": message}],
-        )
     owner = caller.id if caller else "anonymous"
     scope = f"{owner}\n{request.url.path}\n{raw}"
     key = hashlib.sha256(scope.encode()).digest()
@@ -126,6 +119,19 @@ async def claim(
     if claimed.first() is None:
         await _replay(session, key, fingerprint)
     return Claim(session, key)
+
+
+def _raw_key(request: Request) -> str | None:
+    raw = request.headers.get("Idempotency-Key")
+    if raw is None or request.method != "POST":
+        return None
+    if not raw or len(raw) > LONGEST_KEY:
+        message = f"must have 1 to {LONGEST_KEY} characters"
+        raise InvalidRequest(
+            "The Idempotency-Key cannot be used.",
+            errors=[{"field": "header.Idempotency-Key", "message": message}],
+        )
+    return raw
 
 
 async def _replay(session: AsyncSession, key: bytes, fingerprint: bytes) -> None:

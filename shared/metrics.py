@@ -47,6 +47,9 @@ class Metrics:
             ["handler"],
             registry=self.registry,
         )
+        self._watch_work()
+
+    def _watch_work(self) -> None:
         self._outbox_rows = Gauge(
             "outbox_waiting",
             "Events committed and not yet on the broker.",
@@ -59,7 +62,7 @@ class Metrics:
         )
         self._worker_runs = Counter(
             "worker_runs",
-            "Steps of the service's own workers: ok or failed.",
+            "Steps of the service's own workers: done, idle or failed.",
             ["worker", "outcome"],
             registry=self.registry,
         )

@@ -101,6 +101,8 @@ def test_no_file_is_longer_than_a_person_reads() -> None:
 def test_no_function_is_longer_than_a_screen() -> None:
     long = []
     for path in sources():
+        if path.is_relative_to(ROOT / "tests"):
+            continue  # what an answer must be may take a page to say
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1

@@ -94,36 +94,31 @@ async def change_game(
     return GameView.model_validate(game)
 
 
+Words = Annotated[
+    Text | None,
+    Query(max_length=100, description="words in name, headline or bio, all of them"),
+]
+Taught = Annotated[Slug | None, Query(description="coaches who teach it")]
+Held = Annotated[Label | None, Query(description="coaches who hold it; needs `game`")]
+Currency = Annotated[str | None, Query(pattern="^[A-Z]{3}$")]
+Rate = Annotated[
+    int | None, Query(ge=0, lt=directory.LARGEST, description="minor units per hour")
+]
+Spoken = Annotated[LanguageTag | None, Query(description="`en` also finds `en-GB`")]
+NotYet = Annotated[Instant | None, Query(description="not supported yet: answers 422")]
+
+
 async def _filters(
-    q: Annotated[
-        Text | None,
-        Query(
-            max_length=100, description="words in name, headline or bio, all of them"
-        ),
-    ] = None,
-    game: Annotated[Slug | None, Query(description="coaches who teach it")] = None,
-    rank: Annotated[
-        Label | None, Query(description="coaches who hold it; needs `game`")
-    ] = None,
-    currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$")] = None,
-    min_rate: Annotated[
-        int | None,
-        Query(ge=0, lt=directory.LARGEST, description="minor units per hour"),
-    ] = None,
-    max_rate: Annotated[
-        int | None,
-        Query(ge=0, lt=directory.LARGEST, description="minor units per hour"),
-    ] = None,
+    q: Words = None,
+    game: Taught = None,
+    rank: Held = None,
+    currency: Currency = None,
+    min_rate: Rate = None,
+    max_rate: Rate = None,
     experience: Experience | None = None,
-    language: Annotated[
-        LanguageTag | None, Query(description="`en` also finds `en-GB`")
-    ] = None,
-    free_from: Annotated[
-        Instant | None, Query(description="not supported yet: answers 422")
-    ] = None,
-    free_to: Annotated[
-        Instant | None, Query(description="not supported yet: answers 422")
-    ] = None,
+    language: Spoken = None,
+    free_from: NotYet = None,
+    free_to: NotYet = None,
     sort: Sort = "rating",
 ) -> Filters:
     for name, value in {"free_from": free_from, "free_to": free_to}.items():
