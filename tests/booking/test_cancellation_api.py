@@ -89,6 +89,24 @@ async def test_the_quote_is_what_the_cancellation_does(
     assert (event.was, event.sequence) == ("confirmed", 1)
 
 
+async def test_of_three_decimals_only_what_stripe_can_move_is_charged_and_given_back(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach(
+        service,
+        currency="KWD",
+        hourly_rate=30_025,
+        policy={"cancellation_tiers": [[48, 100], [24, 50], [0, 0]]},
+    )
+    paid = await given.a_confirmed_seat(service, coach_id=coach_id)
+    service.clock.advance(hours=1)
+
+    quoted = (await quote(service, paid)).json()
+
+    assert paid["price"] == {"amount": 30_030, "currency": "KWD"}
+    assert quoted["refund"] == {"amount": 15_020, "currency": "KWD"}
+
+
 async def test_within_minutes_of_paying_everything_comes_back(service: Service) -> None:
     soon = NOW + timedelta(hours=3)
     paid = await given.a_confirmed_seat(service, start=soon)

@@ -12,6 +12,7 @@ from services.booking.domain import cancellation
 from services.booking.domain.cancellation import Party, Terms
 from services.booking.domain.lifecycle import RefundStatus, Status
 from services.booking.domain.policy import Tier
+from services.booking.domain.pricing import step_of
 from services.booking.models import Seat, Session
 from services.booking.schemas.sessions import Quote
 from shared import outbox
@@ -141,6 +142,7 @@ def _decide(seat: Seat, by: Party, now: datetime) -> cancellation.Quote:
         confirmed_at=seat.confirmed_at,
         tiers=[Tier(*tier) for tier in seat.tiers],
         paid=_paid(seat),
+        step=step_of(seat.currency),
     )
     return cancellation.quote(terms, by, now)
 

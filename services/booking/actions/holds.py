@@ -18,7 +18,7 @@ from services.booking.domain.holds import HOUR, Hold, require_room
 from services.booking.domain.lifecycle import LIVE, Status
 from services.booking.domain.listing import nearest
 from services.booking.domain.policy import require_duration
-from services.booking.domain.pricing import price, require_chargeable
+from services.booking.domain.pricing import price, require_chargeable, step_of
 from services.booking.domain.problems import (
     OwnSlot,
     PriceChanged,
@@ -71,7 +71,8 @@ async def hold_seat(
     await expiry.expire_holds_of(session, wanted.coach_id, student_id, now)
     offer = await read_offer(session, wanted.coach_id, student_id, now)
     require_duration(offer.policy, wanted.duration_minutes, "body.duration_minutes")
-    amount = price(offer.rate(wanted.game, "body.game"), wanted.duration_minutes)
+    rate, step = offer.rate(wanted.game, "body.game"), step_of(offer.currency)
+    amount = price(rate, wanted.duration_minutes, step)
     require_chargeable(amount, "body.duration_minutes")
     cost = Money(amount=amount, currency=offer.currency)
     await _require_room(session, student_id, wanted, cost, now)

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from services.booking.actions.calendars import read_busy, read_offer
 from services.booking.domain.listing import Day, days, viewer_range
 from services.booking.domain.policy import require_duration
-from services.booking.domain.pricing import price, require_chargeable
+from services.booking.domain.pricing import price, require_chargeable, step_of
 from services.booking.domain.slots import slots
 from shared.db import Sessions
 
@@ -40,7 +40,8 @@ async def list_slots(
         await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         offer = await read_offer(session, wanted.coach_id, student_id, now)
         require_duration(offer.policy, wanted.minutes)
-        amount = price(offer.rate(wanted.game, "query.game"), wanted.minutes)
+        rate, step = offer.rate(wanted.game, "query.game"), step_of(offer.currency)
+        amount = price(rate, wanted.minutes, step)
         require_chargeable(amount)
         zone = wanted.timezone or offer.schedule.timezone
         since, until = viewer_range(zone, wanted.since, wanted.until)

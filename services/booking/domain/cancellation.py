@@ -23,7 +23,8 @@ class Terms:
 
     `paid` is 0 for a hold. `refunded` is all that went back so far, pending refunds
     included. `marks` are the percents that the tiers gave (`tier_percent`) at each
-    move the student asked for, against the start of that moment.
+    move the student asked for, against the start of that moment. `step` is what all
+    amounts of the currency are multiples of.
     """
 
     status: Status
@@ -33,6 +34,7 @@ class Terms:
     paid: int
     refunded: int = 0
     marks: Sequence[int] = ()
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def quote(terms: Terms, by: Party, now: datetime) -> Quote:
         raise WrongStatus(detail, status=terms.status)
     percent, rule, tier = _decide(terms, by, now)
     left = max(0, terms.paid - terms.refunded)
-    refund = min(share(terms.paid, percent), left)
+    refund = min(share(terms.paid, percent, terms.step), left)
     return Quote(percent, refund, rule, tier, free_until(terms))
 
 

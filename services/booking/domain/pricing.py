@@ -6,6 +6,17 @@ MOST = 99_999_999
 """The largest charge in any currency: docs.stripe.com/currencies, "Minimum and maximum
 charge amounts"."""
 
+THREE_DECIMALS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+
+
+def step_of(currency: str) -> int:
+    """The minor units that every amount of the currency is a whole multiple of.
+
+    Of three decimals Stripe takes two (docs.stripe.com/currencies, "Three-decimal
+    currencies"): anything between could be neither charged nor given back.
+    """
+    return 10 if currency in THREE_DECIMALS else 1
+
 
 def require_chargeable(amount: int, where: str = "query.duration") -> None:
     """Raise InvalidRequest, naming the field `where`, for more than can be charged."""
@@ -16,14 +27,14 @@ def require_chargeable(amount: int, where: str = "query.duration") -> None:
         )
 
 
-def price(hourly_rate: int, minutes: int) -> int:
-    """The price of a session, rounded half up; the rate is minor units an hour."""
-    return _half_up(hourly_rate * minutes, 60)
+def price(hourly_rate: int, minutes: int, step: int = 1) -> int:
+    """The price of a session, rounded half up to a step; the rate is an hour's."""
+    return step * _half_up(hourly_rate * minutes, 60 * step)
 
 
-def share(amount: int, percent: int) -> int:
-    """A percentage of an amount, rounded half up: a fee, or what a tier gives back."""
-    return _half_up(amount * percent, 100)
+def share(amount: int, percent: int, step: int = 1) -> int:
+    """A percentage, rounded half up to a step: a fee, or what a tier gives back."""
+    return step * _half_up(amount * percent, 100 * step)
 
 
 def fee_back(fee: int, refunded_total: int, gross: int) -> int:
