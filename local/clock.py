@@ -13,10 +13,10 @@ class MovableClock:
     """Real time plus an offset that is kept in a file.
 
     Every process that is given the same file shares the time; it stays moved over a
-    restart.
+    restart. Without a file it is this object's alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
         self._read_at = -1
         self._offset = timedelta()
@@ -25,13 +25,20 @@ class MovableClock:
         self._look()
         return datetime.now(UTC) + self._offset
 
+    @property
+    def behind(self) -> bool:
+        """True while a past is planted, or after that was interrupted."""
+        self._look()
+        return self._offset < timedelta()
+
     def advance(self, by: timedelta) -> datetime:
         """Move time by `by`, for everybody; return the new now."""
         self._look()
         self._offset += by
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(str(self._offset.total_seconds()))
-        fresh.replace(self._path)
+        if self._path is not None:
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(str(self._offset.total_seconds()))
+            fresh.replace(self._path)
         return self.now()
 
     async def until(self, instant: datetime) -> None:
@@ -39,6 +46,8 @@ class MovableClock:
             await asyncio.sleep(min(left, GLANCE))
 
     def _look(self) -> None:
+        if self._path is None:
+            return
         with suppress(FileNotFoundError):
             changed = self._path.stat().st_mtime_ns
             if changed != self._read_at:

@@ -25,7 +25,7 @@ Pending = Callable[[], Awaitable[dict[str, int]]]
 
 LONGEST_MOVE = timedelta(days=31)
 PATIENCE = 30.0
-GLANCE = 0.02
+GLANCE = 0.05
 
 PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -47,14 +47,19 @@ class StillBusy(Unavailable):
     title = "Something is still to be done"
 
 
-async def until_empty(pending: Pending) -> dict[str, int]:
-    """Wait until nothing is pending, PATIENCE seconds at most; return what is left.
+class MovingIn(Unavailable):
+    slug = "moving-in"
+    title = "The demo data is still being planted"
+
+
+async def until_empty(pending: Pending, patience: float = PATIENCE) -> dict[str, int]:
+    """Wait until nothing is pending, `patience` seconds at most; return what is left.
 
     Two looks in a row must find nothing: a message may be between two places.
     """
     calm = 0
     left: dict[str, int] = {}
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + patience
     while asyncio.get_running_loop().time() < deadline:
         left = {name: count for name, count in (await pending()).items() if count}
         calm = 0 if left else calm + 1
@@ -79,12 +84,18 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.answer_with_problems(app)
 
+    def refuse_in_the_past() -> None:
+        if clock.behind:
+            raise MovingIn("People and sessions are being planted.", retry_after=1)
+
     @app.get("/local/clock")
     async def read_clock() -> Time:
+        refuse_in_the_past()
         return Time(now=clock.now())
 
     @app.post("/local/clock")
     async def move_clock(move: Move) -> Time:
+        refuse_in_the_past()
         await advance(timedelta(seconds=move.advance_seconds))
         left = await until_empty(tick_consequences)
         if left:

@@ -1,22 +1,23 @@
 """The whole marketplace in one process, with stand-ins for the outside."""
 
 import asyncio
-import contextlib
 import importlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from local import control
 from local.broker import LocalBroker, MessageBus
 from local.clock import MovableClock
-from local.keys import Keys, keep_keys
+from local.doors import reserve, serving
+from local.folder import POSTGRES
+from local.keys import Keys, keep_keys, make_keys
 from local.mailbox.app import create_app as create_mailbox
 from local.mailbox.smtp import start_smtp
 from local.mailbox.store import Store as MailStore
@@ -33,25 +34,33 @@ BEHIND_THE_GATEWAY = ("accounts", "coaches", "booking", "payments")
 
 PATIENCE = 30.0
 
+LONGEST_WORK = 120.0
+"""Seconds for all that a planted past leaves to be done, also on a slow machine."""
+
 MANY = 2000
-"""Requests a minute that one address may make here: demonstrations are in a hurry."""
+"""Requests a minute, and new people in a quarter of an hour, that one address may make
+here: demonstrations are in a hurry."""
 
 
 class House:
     """All of it, started by `open` and gone when that block ends.
 
     `apps` are the services' web apps by name, `pending` counts what is left to do.
+    What is not `kept` in the folder of the settings goes with it, however it ends.
     """
 
     gateway: httpx2.AsyncClient
 
-    def __init__(self, settings: LocalSettings) -> None:
+    def __init__(self, settings: LocalSettings, *, kept: bool = True) -> None:
         self.settings = settings
-        settings.data.mkdir(parents=True, exist_ok=True)
-        self.keys: Keys = keep_keys(settings.data / "keys.json")
-        self.clock = MovableClock(settings.data / "clock")
-        self.bus = MessageBus(settings.data / "messages.sqlite")
-        self.mails = MailStore(settings.data / "mails.sqlite")
+        self._folder = settings.data if kept else None
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        keys = self._place("keys.json")
+        self.keys: Keys = make_keys() if keys is None else keep_keys(keys)
+        self.clock = MovableClock(self._place("clock"))
+        self.bus = MessageBus(self._place("messages.sqlite"))
+        self.mails = MailStore(self._place("mails.sqlite"))
         self.smtp_port = 0
         self.password_hash: str | None = None
         self.apps: dict[str, FastAPI] = {}
@@ -59,10 +68,15 @@ class House:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["House"]:
-        """Run everything while the block lasts."""
+        """Run everything while the block lasts.
+
+        Raises OSError when a port is taken, before anything has started.
+        """
         async with AsyncExitStack() as stack:
-            urls = await self._databases(stack)
+            stack.callback(self.mails.close)
             stack.push_async_callback(self.bus.close)
+            ports = [stack.enter_context(reserve(port)) for port in self.settings.ports]
+            urls = await self._databases(stack)
             smtp = await start_smtp("127.0.0.1", 0, self.mails)
             stack.push_async_callback(smtp.close)
             self.smtp_port = smtp.port
@@ -71,7 +85,8 @@ class House:
             await self._prepare(urls)
             for app in (*self.apps.values(), self.double):
                 await stack.enter_async_context(app.router.lifespan_context(app))
-            for door, port in await self._doors(stack, urls["gateway"]):
+            doors = await self._doors(stack, urls["gateway"])
+            for door, port in zip(doors, ports, strict=True):
                 await stack.enter_async_context(serving(door, port))
             async with httpx2.AsyncClient(
                 base_url=self.settings.gateway_url, timeout=PATIENCE
@@ -85,7 +100,7 @@ class House:
 
     async def idle(self) -> None:
         """Return once nothing is left to do; raises TimeoutError if that takes long."""
-        if left := await control.until_empty(self.pending):
+        if left := await control.until_empty(self.pending, LONGEST_WORK):
             raise TimeoutError(f"still to be done: {left}")
 
     async def pending(self) -> dict[str, int]:
@@ -111,9 +126,12 @@ class House:
                     counts[handler.queue] = waiting.get(handler.queue, 0)
         return counts
 
+    def _place(self, name: str) -> Path | None:
+        return self._folder and self._folder / name
+
     async def _databases(self, stack: AsyncExitStack) -> Mapping[str, str]:
-        postgres = Postgres(self.settings.data / "postgres")
-        stack.callback(postgres.close)
+        postgres = Postgres(self._place(POSTGRES))
+        stack.push_async_callback(asyncio.to_thread, postgres.close)
         await asyncio.to_thread(postgres.start)
         return await postgres.create_service_databases([*SERVICES, "gateway"])
 
@@ -146,7 +164,11 @@ class House:
     def _own_settings(self) -> dict[str, dict[str, Any]]:
         door = self.settings.gateway_url
         return {
-            "accounts": {"signing_keys": self.keys.signing},
+            "accounts": {
+                "signing_keys": self.keys.signing,
+                "failures_per_address": MANY,
+                "registrations_per_address": MANY,
+            },
             "payments": {
                 "stripe_api_key": self.keys.stripe_api,
                 "stripe_webhook_secret": self.keys.stripe_webhook,
@@ -171,12 +193,10 @@ class House:
             webhook_url=f"{door}/payments/webhook/",
             webhook_secret=self.keys.stripe_webhook,
             public_url=self.settings.stripe_url,
-            store=self.settings.data / "stripe.sqlite",
+            store=self._place("stripe.sqlite"),
         )
 
-    async def _doors(
-        self, stack: AsyncExitStack, database_url: str
-    ) -> list[tuple[ASGIApp, int]]:
+    async def _doors(self, stack: AsyncExitStack, database_url: str) -> list[ASGIApp]:
         module = importlib.import_module("gateway.app")
         settings = module.GatewaySettings(
             environment="local",
@@ -197,42 +217,7 @@ class House:
             self.tick_consequences,
         )
         return [
-            (control.Door(own, gateway), self.settings.gateway_port),
-            (create_mailbox(self.mails), self.settings.mailbox_port),
-            (self.double, self.settings.stripe_port),
+            control.Door(own, gateway),
+            create_mailbox(self.mails),
+            self.double,
         ]
-
-
-class Quiet(uvicorn.Server):
-    """A server that leaves the signals to whoever started it."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def serving(app: ASGIApp, port: int) -> AsyncIterator[None]:
-    """Serve `app` on a loopback port; raises OSError when the port is taken."""
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = Quiet(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        while not server.started and not task.done():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        if task.done():
-            await task
-            raise OSError(f"port {port} is taken")
-        yield
-    finally:
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)

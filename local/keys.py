@@ -24,12 +24,20 @@ def keep_keys(path: Path) -> Keys:
     """The keys in the file at `path`; made and written if there is none."""
     if path.exists():
         return Keys(**json.loads(path.read_text()))
+    keys = make_keys()
+    # Renamed when it is whole: a crash in here leaves no half keys.
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(asdict(keys)))
+    fresh.replace(path)
+    return keys
+
+
+def make_keys() -> Keys:
+    """Fresh ones, kept nowhere."""
     signing = ECKey.generate_key("P-256", {"kid": str(new_id())})
-    keys = Keys(
+    return Keys(
         signing=[dict(signing.as_dict(private=True))],
         stripe_webhook=f"whsec_{secrets.token_hex(16)}",
         stripe_api=f"sk_test_{secrets.token_hex(16)}",
     )
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(asdict(keys)))
-    return keys

@@ -43,6 +43,11 @@ class LocalSettings(BaseSettings):
         return self.port_base + 90
 
     @property
+    def ports(self) -> tuple[int, int, int]:
+        """Of the gateway, the mailbox and the Stripe double."""
+        return self.gateway_port, self.mailbox_port, self.stripe_port
+
+    @property
     def gateway_url(self) -> str:
         return f"http://localhost:{self.gateway_port}"
 

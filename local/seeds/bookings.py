@@ -1,16 +1,18 @@
 """Sessions of the past and the future, booked and paid as anybody would."""
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 import httpx2
 
-from local.demo.client import Person, until
+from local.demo.client import Json, Person, fail
 from local.seeds.people import Home
 
-EACH = 2
-"""Sessions of each coach: one in the past week, one in the next."""
+WEEKS = (0, 2)
+"""When each coach has a session, counted from the planting: in the end one lies in the
+past and one in the next week."""
 
 CARD = {
     "card_number": "4242 4242 4242 4242",
@@ -20,54 +22,51 @@ CARD = {
 }
 
 
-async def book(house: Home, coaches: list[Person], students: list[Person]) -> None:
-    """Some sessions of every coach; one in six is cancelled again."""
-    turns = iter(students * EACH)
-    async with asyncio.TaskGroup() as group:
-        for coach in coaches:
-            customers = [next(turns) for _ in range(EACH)]
-            group.create_task(_fill(house, coach, customers))
+@dataclass(frozen=True)
+class Seat:
+    """What a student holds."""
+
+    student: Person
+    session: str
 
 
-async def _fill(house: Home, coach: Person, students: list[Person]) -> None:
-    first = house.clock.now().date() + timedelta(days=1)
-    for n, student in enumerate(students):
-        day = first + timedelta(days=14 * n)
-        slots = await until("slots", lambda: _slots(coach, student, day))  # noqa: B023
-        session = await _book(coach, student, slots[n % len(slots)])
-        if (n + len(coach.email)) % 6 == 0:
-            path = f"/v1/sessions/{session['id']}/cancel"
-            await student.post(path, {"reason": "a match was moved"})
+async def book(house: Home, coaches: Sequence[Person], students: list[Person]) -> None:
+    """Two sessions of every coach, each with another student; one in six is cancelled.
+
+    Step by step for all of them: to wait once for all is cheaper than to ask for each.
+    """
+    tomorrow = house.clock.now().date() + timedelta(days=1)
+    times = [(coach, tomorrow + timedelta(weeks=n)) for coach in coaches for n in WEEKS]
+    wishes = enumerate(zip(students, times, strict=False))
+    seats = await asyncio.gather(
+        *(_hold(student, *coach_and_day, n) for n, (student, coach_and_day) in wishes)
+    )
+    await house.idle()
+    async with httpx2.AsyncClient() as browser:
+        await asyncio.gather(*(_pay(seat, browser) for seat in seats))
+    await house.idle()
+    await asyncio.gather(*(_cancel(seat) for seat in seats[::6]))
 
 
-async def _slots(coach: Person, student: Person, day: Any) -> list[dict[str, Any]]:
+async def _hold(student: Person, coach: Person, day: date, n: int) -> Seat:
+    """The `n`-th slot within a week of `day`, so that hours differ."""
     answer = await student.get(
         f"/v1/coaches/{coach.id}/slots",
         **{"from": day, "to": day + timedelta(days=6)},
     )
-    return [slot for each in answer["days"] for slot in each["slots"]]
+    slots: list[Json] = [slot for each in answer["days"] for slot in each["slots"]]
+    start = slots[n % len(slots)]["start"]
+    wish = {"coach_id": coach.id, "start": start, "duration_minutes": 60}
+    return Seat(student, (await student.post("/v1/sessions", wish))["id"])
 
 
-async def _book(coach: Person, student: Person, slot: dict[str, Any]) -> dict[str, Any]:
-    session = await student.post(
-        "/v1/sessions",
-        {"coach_id": coach.id, "start": slot["start"], "duration_minutes": 60},
-    )
+async def _pay(seat: Seat, browser: httpx2.AsyncClient) -> None:
+    payment = await seat.student.post("/v1/payments", {"session_id": seat.session})
+    paid = await browser.post(payment["checkout_url"], data=CARD)
+    if paid.status_code != httpx2.codes.SEE_OTHER:
+        fail(f"the payment was answered {paid.status_code}: {paid.text}")
 
-    async def payment() -> Any:
-        response = await student.http.post(
-            "/v1/payments", json={"session_id": session["id"]}, headers=student.headers
-        )
-        return response.json() if response.is_success else None
 
-    paid = await until("the payment", payment)
-    async with httpx2.AsyncClient() as browser:
-        await browser.post(paid["checkout_url"], data=CARD)
-    path = f"/v1/sessions/{session['id']}"
-    return dict(
-        await until(
-            "the confirmation",
-            lambda: student.get(path),
-            lambda seen: seen["status"] == "confirmed",
-        )
-    )
+async def _cancel(seat: Seat) -> None:
+    path = f"/v1/sessions/{seat.session}/cancel"
+    await seat.student.post(path, {"reason": "a match was moved"})

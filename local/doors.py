@@ -1,0 +1,75 @@
+"""A local house's ports: taken before anything starts, served when all is there."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.server import make_server
+from local.processes import free_port
+from local.settings import LocalSettings
+
+HOST = "127.0.0.1"
+
+LONGEST_GOODBYE = 2
+"""Seconds that requests under way are given when we stop."""
+
+
+def reserve(port: int) -> socket.socket:
+    """A listener on a loopback port; clients wait there until `serving` takes it.
+
+    Raises OSError that names the port when it is taken.
+    """
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise OSError(f"port {port} is taken") from error
+    return listener
+
+
+def free_base() -> int:
+    """A `PORT_BASE` whose three ports are free now."""
+    while True:
+        settings = LocalSettings(port_base=free_port())
+        with contextlib.suppress(OSError):
+            for port in settings.ports:
+                reserve(port).close()
+            return settings.port_base
+
+
+class Quiet(uvicorn.Server):
+    """A server that leaves the signals to whoever started it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on a reserved port, with the limits of the public server.
+
+    The app's lifespan is the caller's business.
+    """
+    config = make_server(app, *listener.getsockname()).config
+    config.lifespan = "off"
+    config.timeout_graceful_shutdown = LONGEST_GOODBYE
+    server = Quiet(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        if task.done():
+            await task
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
