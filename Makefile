@@ -29,8 +29,8 @@ demo: $(READY) ## Walk through the main job before your eyes (uses a running "ma
 	@exec $(BIN)/python -m local.demo
 
 .PHONY: reset
-reset: ## Forget all local data
-	@rm -rf .local
+reset: $(READY) ## Forget all local data
+	@exec $(BIN)/python -m local reset
 
 .PHONY: dev-servers
 dev-servers: $(READY) ## Run one process per service on your PostgreSQL and RabbitMQ (DATABASE_URL, AMQP_URL)
