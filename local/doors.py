@@ -31,7 +31,9 @@ def reserve(port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise OSError(f"port {port} is taken") from error
+        raise OSError(
+            f"port {port} is taken; PORT_BASE=9000 moves all three ports"
+        ) from error
     return listener
 
 

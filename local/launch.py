@@ -68,19 +68,25 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> bool:
 def main(arguments: Sequence[str]) -> int:
     settings = read_settings()
     logs.configure("local", settings.log_level, json=False)
+    acts = {(): start, ("reset",): clear}
+    act = acts.get(tuple(arguments))
+    if act is None:
+        return complain("usage: python -m local [reset]")
     try:
-        match list(arguments):
-            case []:
-                with held(settings.data, settings.gateway_url):
-                    uvloop.run(until_stopped(run(settings)))
-            case ["reset"]:
-                reset(settings.data)
-                say(f"{settings.data} is forgotten.")
-            case _:
-                return complain("usage: python -m local [reset]")
+        act(settings)
     except (OSError, RuntimeError) as error:
-        return complain(f"Cannot start: {error}.")
+        return complain(f"Cannot {act.__name__}: {error}.")
     return 0
+
+
+def start(settings: LocalSettings) -> None:
+    with held(settings.data, settings.gateway_url):
+        uvloop.run(until_stopped(run(settings)))
+
+
+def clear(settings: LocalSettings) -> None:
+    reset(settings.data)
+    say(f"All local data in {settings.data} is forgotten.")
 
 
 def read_settings() -> LocalSettings:

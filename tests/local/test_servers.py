@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from local import seeds
 from local.databases import connect, create_databases
-from local.house import serving
+from local.doors import reserve, serving
 from local.processes import descendants, free_port
 from local.servers import Servers, ServersSettings, home_in
 from local.servers.backlog import Backlog, Deliveries, add_report
@@ -189,7 +189,10 @@ async def running(
     backlog = Backlog(
         {"sample": f"http://127.0.0.1:{port}"}, "http://127.0.0.1:1", amqp_url
     )
-    async with slow.app.router.lifespan_context(slow.app), serving(slow.app, port):
+    async with (
+        slow.app.router.lifespan_context(slow.app),
+        serving(slow.app, reserve(port)),
+    ):
         while not slow.app.state.joined:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         yield slow, backlog
