@@ -45,12 +45,12 @@ def _storable(text: str) -> str:
     return text
 
 
-def _in_calendar(at: datetime) -> datetime:
+def _in_utc(at: datetime) -> datetime:
+    """What is passed on, in events too, no longer bears the sender's offset."""
     try:
-        at.astimezone(UTC)
+        return at.astimezone(UTC)
     except OverflowError:
         raise ValueError("must be from the year 1 to 9999 in UTC") from None
-    return at
 
 
 def _https_only(url: HttpUrl) -> str:
@@ -81,7 +81,7 @@ Line = Annotated[
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_only_text),
-    AfterValidator(_in_calendar),
+    AfterValidator(_in_utc),
     PlainSerializer(_utc, return_type=str, when_used="json"),
     Field(examples=["2026-06-19T18:00:00Z"]),
 ]

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -92,6 +92,18 @@ async def test_a_free_seat_is_confirmed_at_once(service: Service) -> None:
     assert held["hold_expires_at"] is None
     [event] = await service.said()
     assert (event.name, event.paid_by) == ("booking.seat_confirmed.v1", "free")
+
+
+async def test_a_start_with_an_offset_is_announced_in_utc(service: Service) -> None:
+    coach_id = await given.a_coach(service)
+    there = START.astimezone(timezone(timedelta(hours=23, minutes=59)))
+
+    held = await given.a_hold(service, coach_id, start=there)
+
+    [event] = await service.said("seat_held")
+    assert held["start"] == "2026-06-17T12:00:00Z"
+    assert (event.start, event.start.utcoffset()) == (START, timedelta())
+    assert event.end.utcoffset() == timedelta()
 
 
 async def test_a_taken_time_is_lost_with_the_nearest_free_ones(
