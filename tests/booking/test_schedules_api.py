@@ -131,6 +131,8 @@ async def test_a_put_with_an_old_etag_changes_nothing(
         ({"rules": [{"weekday": 0, "start": "24:00", "end": "10:00"}]}, "body.rules.0.start"),
         ({"rules": [{"weekday": "0", "start": "09:00", "end": "10:00"}]}, "body.rules.0.weekday"),
         ({"overrides": [{"date": 0, "windows": []}]}, "body.overrides.0.date"),
+        ({"overrides": [{"date": "1781481600", "windows": []}]}, "body.overrides.0.date"),
+        ({"overrides": [{"date": "2026-06-15T00:00:00Z", "windows": []}]}, "body.overrides.0.date"),
         ({"time_off": [{"start": "2026-08-01T00:00:00", "end": "2026-08-02T00:00:00Z"}]}, "body.time_off.0.start"),
         ({"time_off": [{"start": "2026-08-02T00:00:00Z", "end": "2026-08-01T00:00:00Z"}]}, "body.time_off.0.end"),
         ({"time_off": [{"start": "0001-01-01T00:00:00+23:59", "end": "2026-08-01T00:00:00Z"}]}, "body.time_off.0.start"),

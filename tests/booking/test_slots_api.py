@@ -148,6 +148,9 @@ async def test_a_coach_without_a_schedule_offers_nothing(service: Service) -> No
     ("query", "field"),
     [
         ({"from": "yesterday"}, "query.from"),
+        ({"from": "1781654400"}, "query.from"),
+        ({"from": "2026-06-17T00:00:00Z"}, "query.from"),
+        ({"from": "2026-06-31"}, "query.from"),
         ({"to": "2026-06-16"}, "query.to"),
         ({"to": "2026-08-18"}, "query.to"),
         ({"from": "0001-01-01", "to": "0001-01-02"}, "query.from"),

@@ -1,12 +1,12 @@
 """Free times."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Response
 
 from services.booking.actions import slots
+from services.booking.schemas.schedules import LocalDate
 from services.booking.schemas.slots import SlotsView
 from shared.auth import MaybeSignedIn
 from shared.errors import InvalidRequest, NotFound, Unauthorized
@@ -26,8 +26,8 @@ async def list_slots(
     caller: MaybeSignedIn,
     sessions: InjectedSessions,
     clock: InjectedClock,
-    since: Annotated[date, Query(alias="from", examples=["2026-06-15"])],
-    until: Annotated[date, Query(alias="to", examples=["2026-06-21"])],
+    since: Annotated[LocalDate, Query(alias="from", examples=["2026-06-15"])],
+    until: Annotated[LocalDate, Query(alias="to", examples=["2026-06-21"])],
     duration: Annotated[int, Query(ge=1, le=1440)] = 60,
     timezone: Annotated[str | None, Query(max_length=64)] = None,
     game: Annotated[str | None, Query(max_length=200)] = None,

@@ -1,5 +1,6 @@
 """Schedules and booking policies, as their coach writes them."""
 
+import re
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -20,13 +21,17 @@ WallClock = Annotated[str, AfterValidator(_readable), Field(examples=["14:00"])]
 """Hours and minutes on the coach's wall; "24:00" only as an end."""
 
 
-def _only_text(value: object) -> object:
-    if not isinstance(value, str | date):
-        raise ValueError("write it as YYYY-MM-DD")  # noqa: TRY004
+def _only_a_date(value: object) -> object:
+    """Not an instant nor seconds since 1970, which pydantic would read as well."""
+    written = isinstance(value, str) and A_DATE.fullmatch(value)
+    if not (written or isinstance(value, date)):
+        raise ValueError("write it as YYYY-MM-DD")
     return value
 
 
-LocalDate = Annotated[date, BeforeValidator(_only_text)]
+A_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+LocalDate = Annotated[date, BeforeValidator(_only_a_date)]
 
 
 class WindowOfDay(Input):
