@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_OUTAGE = 5
+# A body of a megabyte can be wrong in a hundred thousand places.
+MOST_ERRORS = 50
 
 
 async def transaction(
@@ -43,9 +45,20 @@ async def transaction(
         yield session
 
 
+async def public_transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """As `transaction`, whoever calls: a bearer that ran out is not even looked at."""
+    async with request.app.state.sessions.begin() as session:
+        request.state.idempotent = await idempotency.claim(session, request, None)
+        yield session
+
+
 # scope="function" commits before the response is sent. FastAPI's default commits after
 # it, so a failing commit would already have been answered with 201.
 Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]
+PublicTransaction = Annotated[
+    AsyncSession, Depends(public_transaction, scope="function")
+]
+"""For routes that lead to being signed in, or out."""
 
 
 async def _sessions(request: Request) -> Sessions:
@@ -161,7 +174,7 @@ def _explained(error: RequestValidationError) -> Problem:
         return BadRequest("The body is not JSON.")
     errors = [
         {"field": ".".join(map(str, each["loc"])), "message": each["msg"]}
-        for each in found
+        for each in found[:MOST_ERRORS]
     ]
     return InvalidRequest("Correct the fields and send it again.", errors=errors)
 

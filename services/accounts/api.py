@@ -17,6 +17,7 @@ from services.accounts.domain import (
     Suspended,
     TokenReused,
     TooManyAttempts,
+    place,
 )
 from services.accounts.models import User
 from services.accounts.schemas import (
@@ -31,9 +32,15 @@ from services.accounts.schemas import (
     UserView,
 )
 from shared.auth import SignedIn
-from shared.errors import InvalidRequest, Unauthorized
+from shared.errors import BadRequest, InvalidRequest, NotFound, Unauthorized
 from shared.idempotency import make_router
-from shared.web import InjectedClock, InjectedSessions, Transaction, problems
+from shared.web import (
+    InjectedClock,
+    InjectedSessions,
+    PublicTransaction,
+    Transaction,
+    problems,
+)
 
 router = make_router(tags=["accounts"])
 
@@ -49,9 +56,9 @@ async def _signer(request: Request) -> Signer:
 
 
 async def _address(request: Request) -> str:
-    """The client's address; the gateway tells exactly one."""
+    """Where the client is; the gateway tells exactly one address."""
     told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return told or (request.client.host if request.client else "unknown")
+    return place(told or (request.client.host if request.client else "unknown"))
 
 
 InjectedPasswords = Annotated[Passwords, Depends(_passwords)]
@@ -59,28 +66,52 @@ InjectedSigner = Annotated[Signer, Depends(_signer)]
 Address = Annotated[str, Depends(_address)]
 
 
+# A hash waits for its turn: made here, it is ready before a route's transaction begins.
+async def _first_hash(
+    body: Registration,
+    request: Request,
+    address: Address,
+    sessions: InjectedSessions,
+    passwords: InjectedPasswords,
+) -> str:
+    """Counts the attempt first, also one that will find its address taken."""
+    limit = request.app.state.settings.registrations_per_address
+    subject = throttle.subject("register", address)
+    now = datetime.now(UTC)
+    async with sessions.begin() as session:
+        await throttle.check(session, subject, limit, now)
+        await throttle.note(session, subject, now)
+    return await passwords.hash(body.password)
+
+
+async def _new_hash(
+    body: NewPassword, sessions: InjectedSessions, passwords: InjectedPasswords
+) -> str:
+    """A token that is made up is refused before it costs a hash."""
+    async with sessions() as session:
+        purpose = Purpose.RESET_PASSWORD
+        await mailed_tokens.require_known(session, body.token, purpose)
+    return await passwords.hash(body.password)
+
+
+FirstHash = Annotated[str, Depends(_first_hash)]
+NewHash = Annotated[str, Depends(_new_hash)]
+
+
 @router.post(
     "/v1/auth/register",
     status_code=201,
     response_model=UserView,
-    responses=problems(EmailTaken, InvalidRequest, TooManyAttempts),
+    responses=problems(BadRequest, EmailTaken, InvalidRequest, TooManyAttempts),
 )
 async def register(
     body: Registration,
-    request: Request,
+    password_hash: FirstHash,
     response: Response,
-    address: Address,
-    session: Transaction,
+    session: PublicTransaction,
     clock: InjectedClock,
-    passwords: InjectedPasswords,
 ) -> User:
     """Join. A mail asks to verify the address; signing in does not wait for that."""
-    limit = request.app.state.settings.registrations_per_address
-    subject = throttle.subject("register", address)
-    password_hash = await passwords.hash(body.password)
-    real_now = datetime.now(UTC)
-    await throttle.check(session, subject, limit, real_now)
-    await throttle.note(session, subject, real_now)
     response.headers["Location"] = "/v1/me"
     return await users.register(
         session,
@@ -92,7 +123,9 @@ async def register(
 
 @router.post(
     "/v1/auth/login",
-    responses=problems(BadCredentials, Suspended, TooManyAttempts, InvalidRequest),
+    responses=problems(
+        BadRequest, BadCredentials, Suspended, TooManyAttempts, InvalidRequest
+    ),
 )
 async def login(
     body: Login,
@@ -113,25 +146,29 @@ async def login(
     now = datetime.now(UTC)
     async with sessions.begin() as session:
         await throttle.check(session, by_email, FAILURES_PER_EMAIL, now)
-        await throttle.note(session, by_email, now)
-        user = await users.find(session, body.email)
-    async with sessions.begin() as session:
         await throttle.check(session, by_address, per_address, now)
+        await throttle.note(session, by_email, now)
+        attempt = await throttle.note(session, by_address, now)
+        user = await users.find(session, body.email)
     stored = user.password_hash if user else None
     if not await passwords.verify(body.password, stored) or user is None:
-        async with sessions.begin() as session:
-            await throttle.note(session, by_address, now)
         raise BadCredentials("Check both and try again.")
-    if user.suspended:
-        raise Suspended("Write to support.")
     async with sessions.begin() as session:
+        user = await users.lock(session, user.id)
+        if user.password_hash != stored:
+            raise BadCredentials("The password was changed just now.")
+        if user.suspended:
+            raise Suspended("Write to support.")
         await throttle.forgive(session, by_email)
+        await throttle.take_back(session, attempt)
         return await sign_in.issue_tokens(session, signer, user, datetime.now(UTC))
 
 
 @router.post(
     "/v1/auth/refresh",
-    responses=problems(BadRefreshToken, TokenReused, Suspended, InvalidRequest),
+    responses=problems(
+        BadRequest, BadRefreshToken, TokenReused, Suspended, InvalidRequest
+    ),
 )
 async def refresh(
     body: Refresh, sessions: InjectedSessions, signer: InjectedSigner
@@ -158,9 +195,9 @@ async def refresh(
     "/v1/auth/logout",
     status_code=204,
     response_class=Response,
-    responses=problems(InvalidRequest),
+    responses=problems(BadRequest, InvalidRequest),
 )
-async def logout(body: Refresh, session: Transaction) -> None:
+async def logout(body: Refresh, session: PublicTransaction) -> None:
     """Sign out: this token and all that came of the same sign-in are spent."""
     await sign_in.sign_out(session, body.refresh_token, datetime.now(UTC))
 
@@ -169,10 +206,10 @@ async def logout(body: Refresh, session: Transaction) -> None:
     "/v1/auth/password-reset",
     status_code=202,
     response_class=Response,
-    responses=problems(TooManyAttempts, InvalidRequest),
+    responses=problems(BadRequest, TooManyAttempts, InvalidRequest),
 )
 async def ask_for_password_reset(
-    body: EmailOnly, session: Transaction, clock: InjectedClock
+    body: EmailOnly, session: PublicTransaction, clock: InjectedClock
 ) -> None:
     """Ask for a mail to set a new password. Says not whether there is such a user."""
     now = datetime.now(UTC)
@@ -190,13 +227,12 @@ async def ask_for_password_reset(
     "/v1/auth/password-reset/confirm",
     status_code=204,
     response_class=Response,
-    responses=problems(BadToken, InvalidRequest),
+    responses=problems(BadRequest, BadToken, InvalidRequest),
 )
 async def reset_password(
-    body: NewPassword, session: Transaction, passwords: InjectedPasswords
+    body: NewPassword, password_hash: NewHash, session: PublicTransaction
 ) -> None:
     """Set a new password with the mailed token, once; all sessions are closed."""
-    password_hash = await passwords.hash(body.password)
     now = datetime.now(UTC)
     user = await mailed_tokens.use(session, body.token, Purpose.RESET_PASSWORD, now)
     user.password_hash = password_hash
@@ -208,10 +244,10 @@ async def reset_password(
     "/v1/auth/verify-email",
     status_code=204,
     response_class=Response,
-    responses=problems(BadToken, InvalidRequest),
+    responses=problems(BadRequest, BadToken, InvalidRequest),
 )
 async def verify_email(
-    body: TokenOnly, session: Transaction, clock: InjectedClock
+    body: TokenOnly, session: PublicTransaction, clock: InjectedClock
 ) -> None:
     """Prove with the mailed token that the address is one's own."""
     user = await mailed_tokens.use(
@@ -222,7 +258,9 @@ async def verify_email(
         await users.tell(session, user, clock.now())
 
 
-@router.get("/v1/me", response_model=UserView, responses=problems(Unauthorized))
+@router.get(
+    "/v1/me", response_model=UserView, responses=problems(Unauthorized, NotFound)
+)
 async def me(caller: SignedIn, session: Transaction) -> User:
     """Who is signed in."""
     return await users.get(session, caller.id)
@@ -231,7 +269,7 @@ async def me(caller: SignedIn, session: Transaction) -> User:
 @router.patch(
     "/v1/me",
     response_model=UserView,
-    responses=problems(Unauthorized, InvalidRequest),
+    responses=problems(BadRequest, Unauthorized, NotFound, InvalidRequest),
 )
 async def change_me(
     body: Changes, caller: SignedIn, session: Transaction, clock: InjectedClock

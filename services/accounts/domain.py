@@ -5,6 +5,7 @@ Everything about tokens and throttling lives on real time, not product time.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from shared.errors import Conflict, Forbidden, InvalidRequest, TooManyRequests
 from shared.errors import Unauthorized as NotSignedIn
@@ -64,9 +65,25 @@ class BadToken(InvalidRequest):
     slug = "bad-token"
     title = "The link is not valid any more"
 
+    def __init__(self) -> None:
+        message = "is unknown, spent or too old"
+        errors = [{"field": "body.token", "message": message}]
+        super().__init__("Ask for a new mail.", errors=errors)
+
 
 class TooManyAttempts(TooManyRequests):
     """Too often in a quarter of an hour; `retry_after` is when the next one may be."""
+
+
+def place(address: str) -> str:
+    """What counts as one place: an IPv4 address, or the /64 an IPv6 customer has."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
+        return str(IPv6Network((ip.packed, 64), strict=False))
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def refuse_if_over(limit: int, attempts: list[datetime], now: datetime) -> None:

@@ -12,12 +12,14 @@ from shared.inputs import Input, Instant, Line, Output, Text
 
 
 def _email(text: str) -> str:
+    if "<" in text:
+        raise ValueError("must be the address alone, without a name")
     return validate_email(text)[1]
 
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones() - {"Factory", "localtime"})
 
 
 def _zone(name: str) -> str:

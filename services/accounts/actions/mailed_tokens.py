@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlmodel import col, select, update
+from sqlalchemy import ColumnElement
+from sqlmodel import and_, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.accounts import clients
@@ -58,24 +59,50 @@ async def send(
 async def use(
     session: AsyncSession, token: str, purpose: Purpose, real_now: datetime
 ) -> User:
-    """Spend the token; the user it was mailed to, locked.
+    """Spend the token and all others of its purpose; the user it was mailed to, locked.
 
     Raises BadToken if it is unknown, of another purpose, spent or too old. Of two who
-    use it at once, one succeeds.
+    use it at once, one succeeds. The user is locked first, then tokens.
     """
+    query = (
+        select(User)
+        .join(MailedToken, col(MailedToken.user_id) == col(User.id))
+        .where(_names(token, purpose))
+        .with_for_update(of=User)
+    )
+    user = (await session.exec(query)).first()
+    if user is None:
+        raise BadToken
     spend = (
         update(MailedToken)
         .where(
-            col(MailedToken.digest) == clients.digest(token),
-            col(MailedToken.purpose) == purpose,
+            _names(token, purpose),
             col(MailedToken.used_at).is_(None),
             col(MailedToken.expires_at) > real_now,
         )
         .values(used_at=real_now)
         .returning(col(MailedToken.user_id))
     )
-    user_id = (await session.exec(spend)).scalar()
-    if user_id is None:
-        raise BadToken("Ask for a new mail.")
-    query = select(User).where(col(User.id) == user_id).with_for_update()
-    return (await session.exec(query)).one()
+    if (await session.exec(spend)).first() is None:
+        raise BadToken
+    others = update(MailedToken).where(
+        col(MailedToken.user_id) == user.id,
+        col(MailedToken.purpose) == purpose,
+        col(MailedToken.used_at).is_(None),
+    )
+    await session.exec(others.values(used_at=real_now))
+    return user
+
+
+async def require_known(session: AsyncSession, token: str, purpose: Purpose) -> None:
+    """Raise BadToken for a token that nobody was ever mailed, at the cost of a look."""
+    query = select(MailedToken.digest).where(_names(token, purpose))
+    if (await session.exec(query)).first() is None:
+        raise BadToken
+
+
+def _names(token: str, purpose: Purpose) -> ColumnElement[bool]:
+    return and_(
+        col(MailedToken.digest) == clients.digest(token),
+        col(MailedToken.purpose) == purpose,
+    )

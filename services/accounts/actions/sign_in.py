@@ -45,14 +45,13 @@ async def issue_tokens(
 async def present(
     session: AsyncSession, refresh: str, now: datetime
 ) -> tuple[Rotation, RefreshToken | None]:
-    """Use a refresh token, under a lock; one that betrays a thief closes its family.
+    """Use a refresh token, its owner locked; a thief's closes its family.
 
     Within the grace, parallel tabs that present the same token all rotate.
     """
-    query = (
-        select(RefreshToken)
-        .where(col(RefreshToken.digest) == clients.digest(refresh))
-        .with_for_update()
+    await _lock_owner(session, refresh)
+    query = select(RefreshToken).where(
+        col(RefreshToken.digest) == clients.digest(refresh)
     )
     token = (await session.exec(query)).first()
     if token is None:
@@ -67,12 +66,24 @@ async def present(
 
 async def sign_out(session: AsyncSession, refresh: str, now: datetime) -> None:
     """Close the token's family; an unknown token is nobody's, and nothing happens."""
+    await _lock_owner(session, refresh)
     query = select(RefreshToken.family).where(
         col(RefreshToken.digest) == clients.digest(refresh)
     )
     family = (await session.exec(query)).first()
     if family is not None:
         await revoke_family(session, family, now)
+
+
+async def _lock_owner(session: AsyncSession, refresh: str) -> None:
+    """Who closes a session waits for who renews it: no new token slips past."""
+    query = (
+        select(User.id)
+        .join(RefreshToken, col(RefreshToken.user_id) == col(User.id))
+        .where(col(RefreshToken.digest) == clients.digest(refresh))
+        .with_for_update(of=User)
+    )
+    await session.exec(query)
 
 
 async def revoke_family(session: AsyncSession, family: UUID, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import delete, func
 from sqlmodel import col, select
@@ -34,9 +35,16 @@ async def check(
     refuse_if_over(limit, list((await session.exec(query)).all()), now)
 
 
-async def note(session: AsyncSession, subject: bytes, now: datetime) -> None:
-    session.add(Attempt(subject=subject, at=now))
+async def note(session: AsyncSession, subject: bytes, now: datetime) -> UUID:
+    """Count an attempt; its id, to take it back with."""
+    attempt = Attempt(subject=subject, at=now)
+    session.add(attempt)
     await session.flush()
+    return attempt.id
+
+
+async def take_back(session: AsyncSession, attempt: UUID) -> None:
+    await session.exec(delete(Attempt).where(col(Attempt.id) == attempt))
 
 
 async def forgive(session: AsyncSession, subject: bytes) -> None:

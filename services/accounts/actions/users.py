@@ -98,7 +98,9 @@ async def add_role(
 
 async def lock(session: AsyncSession, user_id: UUID) -> User:
     """Load a user; others wait to change it until we commit. Raises NotFound."""
-    user = await session.get(User, user_id, with_for_update=True)
+    user = await session.get(
+        User, user_id, with_for_update=True, populate_existing=True
+    )
     if user is None:
         raise NotFound("There is no such user.")
     return user
