@@ -158,6 +158,7 @@ async def test_a_coach_without_a_schedule_offers_nothing(service: Service) -> No
         ({"duration": "long"}, "query.duration"),
         ({"timezone": "Mars/Olympus"}, "query.timezone"),
         ({"timezone": "../etc/passwd"}, "query.timezone"),
+        ({"timezone": "localtime"}, "query.timezone"),
         ({"game": "poker"}, "query.game"),
     ],
 )

@@ -13,12 +13,15 @@ from zoneinfo import ZoneInfo, available_timezones
 DAY = 1440
 """Minutes of a day on the wall, whatever the clocks do that day."""
 
+NOWHERE = {"localtime", "Factory"}
+"""Files beside the zones: what the machine itself is set to, differing by machine."""
+
 EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - NOWHERE
 
 
 def is_zone(name: str) -> bool:
