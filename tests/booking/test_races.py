@@ -151,3 +151,43 @@ async def handle(service: Service, handler: Any, event: Any) -> None:
     """Deliver one event beside others that are being handled."""
     async with service.sessions.begin() as session:
         await handler(event, session, service.clock.now())
+
+
+async def test_closing_the_schedule_and_booking_at_once_sells_and_tells_or_refuses(
+    service: Service,
+) -> None:
+    for _ in range(5):
+        coach_id = await given.a_coach(service)
+
+        booked, closed = await asyncio.gather(
+            given.book(service, coach_id),
+            service.http.put(
+                f"/v1/coaches/{coach_id}/schedule",
+                json={"timezone": "UTC"},
+                headers=given.coach(coach_id),
+            ),
+        )
+
+        told = [each["id"] for each in closed.json()["affected_sessions"]]
+        if booked.status_code == 201:
+            assert told == [booked.json()["id"]]
+        else:
+            assert (booked.status_code, told) == (422, [])
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_of_many_payments_at_once_for_one_seat_one_confirms_and_the_rest_go_back(
+    service: Service, late: bool
+) -> None:
+    held = await given.a_hold(service)
+    if late:
+        service.clock.advance(minutes=15)
+    paid = [given.a_payment(held) for _ in range(4)]
+    again = [each.model_copy(update={"event_id": new_id()}) for each in paid]
+
+    await asyncio.gather(*(service.hear(each) for each in paid + again))
+
+    refused = {each.payment_id for each in await service.said("payment_refused")}
+    assert len(await service.said("seat_confirmed")) == 1
+    assert len(await service.said("payment_refused")) == len(refused) == 3
+    assert refused < {each.payment_id for each in paid}
