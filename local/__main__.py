@@ -3,13 +3,16 @@
 import signal
 import sys
 
+from local.settings import read_settings
+
 
 def main() -> int:
     # Until the house listens to signals itself, Ctrl-C ends this without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from local import launch
+    settings = read_settings()
+    from local import launch  # everything there is, which takes a second or two
 
-    return launch.main(sys.argv[1:])
+    return launch.main(settings, sys.argv[1:])
 
 
 if __name__ == "__main__":

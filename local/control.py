@@ -6,15 +6,13 @@ None of these routes exists when the gateway runs outside local mode.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from local import pages
 from local.clock import MovableClock
 from local.settings import LocalSettings
 from shared import web
@@ -26,12 +24,6 @@ Pending = Callable[[], Awaitable[dict[str, int]]]
 LONGEST_MOVE = timedelta(days=31)
 PATIENCE = 30.0
 GLANCE = 0.05
-
-PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-)
 
 
 class Move(Input):
@@ -52,7 +44,7 @@ class MovingIn(Unavailable):
     title = "The demo data is still being planted"
 
 
-async def until_empty(pending: Pending, patience: float = PATIENCE) -> dict[str, int]:
+async def until_empty(pending: Pending, patience: float) -> dict[str, int]:
     """Wait until nothing is pending, `patience` seconds at most; return what is left.
 
     Two looks in a row must find nothing: a message may be between two places.
@@ -97,31 +89,20 @@ def create_app(
     async def move_clock(move: Move) -> Time:
         refuse_in_the_past()
         await advance(timedelta(seconds=move.advance_seconds))
-        left = await until_empty(tick_consequences)
+        left = await until_empty(tick_consequences, PATIENCE)
         if left:
             raise StillBusy("Ticks are still being handled.", retry_after=1, left=left)
         return Time(now=clock.now())
 
     @app.get("/local/idle")
     async def idle() -> dict[str, str]:
-        left = await until_empty(pending)
+        left = await until_empty(pending, PATIENCE)
         if left:
             raise StillBusy("Not idle yet.", retry_after=1, left=left)
         return {"status": "idle"}
 
-    @app.get("/", response_class=HTMLResponse)
-    async def links() -> str:
-        return _page("links.html", settings=settings, now=clock.now())
-
-    @app.get("/checkout/{outcome}", response_class=HTMLResponse)
-    async def after_checkout(outcome: Literal["success", "cancel"]) -> str:
-        return _page("checkout.html", paid=outcome == "success")
-
+    app.include_router(pages.make_router(settings, clock))
     return app
-
-
-def _page(template: str, **values: object) -> str:
-    return PAGES.get_template(template).render(**values)
 
 
 class Door:

@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import uvloop
-from pydantic import ValidationError
 
 from local import seeds
 from local.clock import MovableClock
@@ -65,8 +64,7 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> bool:
     return True
 
 
-def main(arguments: Sequence[str]) -> int:
-    settings = read_settings()
+def main(settings: LocalSettings, arguments: Sequence[str]) -> int:
     logs.configure("local", settings.log_level, json=False)
     acts = {(): start, ("reset",): clear}
     act = acts.get(tuple(arguments))
@@ -87,22 +85,6 @@ def start(settings: LocalSettings) -> None:
 def clear(settings: LocalSettings) -> None:
     reset(settings.data)
     say(f"All local data in {settings.data} is forgotten.")
-
-
-def read_settings() -> LocalSettings:
-    """From the environment; one that is not right ends the program with a sentence."""
-    try:
-        return LocalSettings()
-    except ValidationError as error:
-        [first, *_] = error.errors()
-        name = str(first["loc"][0]).upper()
-        if name == "ENVIRONMENT":
-            sys.exit(
-                f"ENVIRONMENT is {first['input']!r}: this is for a laptop only. It has "
-                "known passwords, a clock that anybody moves and a payment page that "
-                "believes test cards."
-            )
-        sys.exit(f"{name} is {first['input']!r}: {first['msg']}.")
 
 
 def complain(text: str) -> int:

@@ -1,9 +1,10 @@
 """What can be chosen about local mode, and its fixed ports."""
 
+import sys
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SERVICES = (
@@ -14,6 +15,8 @@ SERVICES = (
     "notifications",
     "scheduler",
 )
+
+PASSWORD = "scrimline-demo"  # noqa: S105 - everybody's here, and shown to everybody
 
 
 class LocalSettings(BaseSettings):
@@ -58,3 +61,19 @@ class LocalSettings(BaseSettings):
     @property
     def stripe_url(self) -> str:
         return f"http://localhost:{self.stripe_port}"
+
+
+def read_settings() -> LocalSettings:
+    """From the environment; one that is not right ends the program with a sentence."""
+    try:
+        return LocalSettings()
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        name = str(first["loc"][0]).upper()
+        if name == "ENVIRONMENT":
+            sys.exit(
+                f"ENVIRONMENT is {first['input']!r}: this is for a laptop only. It has "
+                "known passwords, a clock that anybody moves and a payment page that "
+                "believes test cards."
+            )
+        sys.exit(f"{name} is {first['input']!r}: {first['msg']}.")

@@ -15,7 +15,7 @@ from local.demo.client import Unexpected, call, say
 from local.demo.walk import Walk
 from local.doors import free_base
 from local.house import House
-from local.launch import INTERRUPTED, read_settings, until_stopped
+from local.launch import INTERRUPTED, until_stopped
 from local.settings import LocalSettings
 from shared import logs
 
@@ -72,9 +72,8 @@ async def show(settings: LocalSettings) -> None:
         await call(gateway, "GET", "/local/idle")
 
 
-def main() -> int:
+def main(settings: LocalSettings) -> int:
     """0 after `demo: ok`, 1 after `demo: failed`, as for a shell when interrupted."""
-    settings = read_settings()
     logs.configure("demo", settings.log_level, json=False)
     started = perf_counter()
     try:

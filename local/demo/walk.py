@@ -18,9 +18,9 @@ from local.demo.client import (
     say,
     until,
 )
+from local.settings import PASSWORD
 from shared.ids import new_id
 
-PASSWORD = "scrimline-demo"  # noqa: S105 - everybody's, in local mode
 DECLINED = "4000 0000 0000 0002"
 ACCEPTED = "4242 4242 4242 4242"
 GAME = "valorant"

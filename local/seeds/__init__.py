@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from local.seeds import bookings, coaches, people
 from local.seeds.people import planted
-
-PASSWORD = people.PASSWORD
+from local.settings import PASSWORD
 
 PAST = timedelta(days=14)
 """How far back the planted history reaches."""

@@ -11,11 +11,11 @@ from fastapi import FastAPI
 
 from local.clock import MovableClock
 from local.demo.client import Person
+from local.settings import PASSWORD
 from services.accounts.actions import users
 from services.accounts.domain import Role
 from services.accounts.models import User
 
-PASSWORD = "scrimline-demo"  # noqa: S105 - printed on the start page
 DOMAIN = "scrimline.example"
 ADMIN = f"admin@{DOMAIN}"
 
