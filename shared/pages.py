@@ -38,7 +38,7 @@ class Keyset:
         try:
             parts = json.loads(base64.urlsafe_b64decode(self._cursor.encode()))
             return tuple(read(part) for read, part in zip(types, parts, strict=True))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             message = "use the next_cursor of the page before"
             raise InvalidRequest(
                 "The cursor does not belong to this list.",
