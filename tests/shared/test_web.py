@@ -299,3 +299,14 @@ async def test_a_service_without_its_servers_is_alive_but_not_ready() -> None:
         503,
         {"database": "down", "broker": "down"},
     )
+
+
+async def test_a_body_wrong_all_over_is_not_answered_at_its_length(
+    client: httpx2.AsyncClient,
+) -> None:
+    body = {"name": "fine"} | {f"k{n}": 1 for n in range(5_000)}
+
+    response = await client.post("/orders", json=body)
+
+    errors = assert_problem(response, 422, "invalid-request")["errors"]
+    assert 1 < len(errors) <= 50
