@@ -55,7 +55,7 @@ from shared.web import InjectedClock, Transaction, problems
 
 router = make_router(tags=["coaches"])
 
-READING = (InvalidRequest,)
+READING = (Unauthorized, InvalidRequest)
 CHANGING = (BadRequest, Unauthorized, Forbidden, InvalidRequest)
 
 
@@ -261,7 +261,7 @@ async def drop_game(
 @router.get(
     "/v1/admin/coaches",
     summary="List applications",
-    responses=problems(Unauthorized, Forbidden, *READING),
+    responses=problems(Forbidden, *READING),
 )
 async def list_applications(
     _: Admin,
