@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from local import seeds
 from local.servers import Servers, ServersSettings, home_in
+from local.settings import PASSWORD
 from shared import logs
 
 LINKS = """
@@ -38,7 +39,7 @@ async def run(settings: ServersSettings) -> int:
             say("Planting people, shops and sessions, if there are none …")
             async with home_in(servers) as home:
                 await seeds.plant(home)
-            say(LINKS.format(servers=servers, password=seeds.PASSWORD))
+            say(LINKS.format(servers=servers, password=PASSWORD))
             while not (ended := servers.ended()):  # noqa: ASYNC110 - it does not tell
                 await asyncio.sleep(GLANCE)
             for name, last_words in ended.items():

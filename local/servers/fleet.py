@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import importlib
 import os
-import socket
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Self
 import httpx2
 
 from local.databases import create_databases
+from local.doors import reserve
 from local.keys import keep_keys
 from local.processes import Process, free_port
 from local.servers.settings import OWNERS, PREFIX, Plan, ServersSettings
@@ -79,8 +79,8 @@ class Servers:
         with its last words when a process ends instead.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("gateway", "mailbox", "stripe"):
-            refuse_taken(self.ports[name])
+        for port in self.settings.ports:
+            reserve(port).close()
         self.databases = await self._make_databases()
         await self._migrate()
         keys = keep_keys(self.folder / "keys.json")
@@ -188,13 +188,3 @@ def is_ready(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def refuse_taken(port: int) -> None:
-    """Raises OSError if somebody listens on the loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise OSError(f"port {port} is taken") from error

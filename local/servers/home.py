@@ -1,7 +1,7 @@
 """A fleet as the home of the people that `local.seeds` plants."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import httpx2
@@ -14,6 +14,7 @@ from services.accounts.settings import AccountsSettings
 from shared import db
 
 PATIENCE = 60.0
+ASKED_AGAIN = 3
 
 
 class FleetHome:
@@ -41,6 +42,11 @@ class FleetHome:
         self.clock.advance(by)
 
     async def idle(self) -> None:
+        """Asks again when half a minute was too short: a planted past is much work."""
+        for _ in range(ASKED_AGAIN):
+            with suppress(httpx2.HTTPStatusError):
+                await self._servers.idle()
+                return
         await self._servers.idle()
 
 

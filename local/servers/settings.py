@@ -22,7 +22,8 @@ PREFIX = "scrimline_"
 """Before the names of databases and roles, since the server may have others."""
 
 MANY = 2000
-"""Requests a minute that one address may make here: demonstrations are in a hurry."""
+"""Requests a minute, and new people in a quarter of an hour, that one address may make
+here: demonstrations are in a hurry."""
 
 WHAT_TO_SET = (
     "{missing} must be set. DATABASE_URL is a PostgreSQL server (15 or newer) and a "
@@ -108,7 +109,11 @@ class Plan:
         door = self.settings.gateway_url
         match name:
             case "accounts":
-                return {"SIGNING_KEYS": json.dumps(self.keys.signing)}
+                return {
+                    "SIGNING_KEYS": json.dumps(self.keys.signing),
+                    "FAILURES_PER_ADDRESS": str(MANY),
+                    "REGISTRATIONS_PER_ADDRESS": str(MANY),
+                }
             case "payments":
                 return {
                     "STRIPE_API_KEY": self.keys.stripe_api,

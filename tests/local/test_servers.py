@@ -19,7 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from local import seeds
 from local.databases import connect, create_databases
-from local.doors import reserve, serving
+from local.doors import free_base, reserve, serving
 from local.processes import descendants, free_port
 from local.servers import Servers, ServersSettings, home_in
 from local.servers.backlog import Backlog, Deliveries, add_report
@@ -49,7 +49,7 @@ async def given(database: Database, amqp_vhost: str, tmp_path: Path) -> dict[str
     return urls | {
         "AMQP_URL": amqp_vhost,
         "DATA": str(tmp_path / "fleet"),
-        "PORT_BASE": str(free_port()),
+        "PORT_BASE": str(free_base()),
     }
 
 
