@@ -116,8 +116,16 @@ class Door:
         headers = inward(scope["headers"], guest, scope["state"]["request_id"])
         await self._admit(path, guest, headers)
         exchange.check_announced(headers)
-        exchange.service, app = self._destination(path, scope["method"])
-        inner = {**scope, "path": decoded, "raw_path": raw, "headers": headers}
+        # RFC 9110, 9.3.2: asked as GET; the server sends the head of the answer alone
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        exchange.service, app = self._destination(path, method)
+        inner = {
+            **scope,
+            "method": method,
+            "path": decoded,
+            "raw_path": raw,
+            "headers": headers,
+        }
         await app(inner, exchange.receive, exchange.send)
 
     def _destination(self, path: Path, method: str) -> tuple[str, ASGIApp]:
@@ -125,7 +133,8 @@ class Door:
         if service is not None:
             return service, self._upstreams[service]
         if path.services:
-            raise MethodNotAllowed(frozenset(path.services))
+            also = {"HEAD"} if "GET" in path.services else set[str]()
+            raise MethodNotAllowed(frozenset(also.union(path.services)))
         return "gateway", self._site
 
     async def _admit(

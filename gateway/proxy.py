@@ -102,6 +102,7 @@ class Exchange:
         self._send = send
         self._body_limit = body_limit
         self._client_timeout = client_timeout
+        self._deadline: float | None = None
         self._taken = 0
         self._arrived = False
         self.refusal: Problem | None = None
@@ -115,11 +116,18 @@ class Exchange:
                 raise self._too_large()
 
     async def receive(self) -> Message:
-        """The next piece of the body; raises PayloadTooLarge or RequestTimeout."""
+        """The next piece of the body; raises PayloadTooLarge or RequestTimeout.
+
+        All of the body has one deadline: who sends a byte now and then holds one of a
+        service's connections no longer than who sends nothing.
+        """
         if self._arrived:
             return await self._receive()
+        if self._deadline is None:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.time() + self._client_timeout
         try:
-            async with asyncio.timeout(self._client_timeout):
+            async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError as error:
             self.refusal = RequestTimeout("The body did not arrive in time.")

@@ -1,10 +1,15 @@
-"""The public server: uvicorn, with a limit on the head of a request."""
+"""The public server: uvicorn, with limits on the head of a request."""
+
+import asyncio
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_LIMIT = 32 * 1024
+HEAD_SECONDS = 30.0
+"""How long a head may take, from the connection or its first byte to its last."""
+
 KEEP_ALIVE = 75
 """Seconds a client's idle connection is kept."""
 
@@ -15,13 +20,24 @@ TOO_LARGE = (
 
 
 class HeadLimit(HttpToolsProtocol):
-    """Closes a connection whose request's head grows beyond 32 KiB (RFC 6585, 5).
+    """Closes a connection whose request's head grows beyond 32 KiB (RFC 6585, 5), or
+    is not whole within `HEAD_SECONDS`.
 
-    The parser keeps a head until it is whole; without a limit, memory is the limit.
+    The parser keeps a head until it is whole; without limits, memory is the limit, and
+    whoever says nothing, or a byte now and then, holds a connection for ever.
     """
 
     _in_head = True
     _head_bytes = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -30,6 +46,7 @@ class HeadLimit(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._stop_waiting()
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -39,6 +56,17 @@ class HeadLimit(HttpToolsProtocol):
             if self._head_bytes > HEAD_LIMIT:
                 self.transport.write(TOO_LARGE)
                 self.transport.close()
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        if self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def make_server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:

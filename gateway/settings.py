@@ -22,8 +22,8 @@ class GatewaySettings(BaseSettings):
     `ops_port` serves `/metrics` and health on a second port, for operators only. Limits
     are requests a minute: per address, per signed-in user, per address for what guesses
     at passwords, and per address for webhooks and readiness. Timeouts are in seconds:
-    `read_timeout` is a service's longest silence, `client_timeout` the client's while
-    it sends a body.
+    `read_timeout` is a service's longest silence, `client_timeout` what a client may
+    take to send a body.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")

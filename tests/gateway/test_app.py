@@ -108,6 +108,51 @@ async def test_a_head_without_end_is_not_kept(head: bytes) -> None:
     await task
 
 
+async def test_a_head_that_is_never_whole_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.server.HEAD_SECONDS", 0.3)
+    port = free_port()
+    server = make_server(Echo("coaches"), "127.0.0.1", port)
+    task = asyncio.create_task(server.serve())
+    url = f"http://127.0.0.1:{port}"
+    await answer(url)
+    whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    drips = [
+        dripping(port, begin, b"X-Drop: 1\r\n" if begin == whole[:10] else b"\r\n")
+        for begin in (b"", whole[:10], whole)
+    ]
+    closed = await asyncio.gather(*drips)
+    slow = await answer(url)
+
+    assert closed == [True] * 3
+    assert slow.status_code == 200
+    server.should_exit = True
+    await task
+
+
+async def dripping(port: int, begin: bytes, drop: bytes) -> bool:
+    """Whether somebody who begins so and sends drop after drop is cut off."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(begin)
+    with suppress(ConnectionError):
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            writer.write(drop if begin else b"")
+            await writer.drain()
+            if reader.at_eof():
+                break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await reader.read(65536)
+    closed = reader.at_eof() or reader.exception() is not None
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return closed
+
+
 def test_credentials_are_never_allowed_from_anywhere() -> None:
     with pytest.raises(ValidationError):
         GatewaySettings(database_url="x", cors_origins=("*",))

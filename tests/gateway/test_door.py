@@ -117,7 +117,7 @@ async def test_a_wrong_method_names_the_right_ones(client: httpx2.AsyncClient) -
     response = await client.delete("/v1/games")
 
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
     assert response.json()["slug"] == "method-not-allowed"
     assert response.json()["instance"] == "/v1/games"
 
@@ -297,6 +297,47 @@ async def test_a_body_that_stops_coming_is_not_waited_for(start: Start) -> None:
     assert nothing.startswith(b"HTTP/1.1 408")
     assert some.startswith(b"HTTP/1.1 408")
     assert b'"request-timeout"' in some
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+async def test_a_body_that_trickles_in_has_one_deadline(
+    start: Start, in_process: bool
+) -> None:
+    client = await start(in_process=in_process, client_timeout=0.3)
+
+    host, port = base(client).removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n")
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(2):
+        answer = await reader.readline()
+    dripping.cancel()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+@pytest.mark.parametrize("path", ["/v1/games", "/openapi.json", "/health/live"])
+async def test_a_head_request_answers_as_get_does_but_for_the_body(
+    start: Start, in_process: bool, path: str
+) -> None:
+    client = await start(in_process=in_process)
+
+    head, get = await client.head(path), await client.get(path)
+
+    assert head.status_code == get.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+    assert (await client.head("/v1/auth/login")).status_code == 405
+    assert (await client.head("/nowhere")).status_code == 404
 
 
 async def test_expectations_are_met_at_the_door(client: httpx2.AsyncClient) -> None:
