@@ -1,5 +1,6 @@
 """Strict types for what clients send: no silent conversion, nothing extra."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ from pydantic import (
     Strict,
     StringConstraints,
 )
+
+OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They change the direction of all that follows, also of what is not the user's."""
 
 
 class Input(BaseModel):
@@ -53,6 +57,16 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError("must be from the year 1 to 9999 in UTC") from None
 
 
+def _one_line(text: str) -> str:
+    """No breaks, which end a mail's header; no overrides, which turn text round."""
+    kinds = [unicodedata.category(each) for each in text]
+    if any(kind in {"Cc", "Zl", "Zp"} for kind in kinds) or OVERRIDES & set(text):
+        raise ValueError("must be one line, without control characters")
+    if not any(kind[0] in "LNPS" for kind in kinds):
+        raise ValueError("must have a character that can be seen")
+    return text
+
+
 def _https_only(url: HttpUrl) -> str:
     if url.scheme != "https" or url.username or url.password:
         raise ValueError("must be an https URL without a user name")
@@ -75,8 +89,9 @@ Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_storable),
+    AfterValidator(_one_line),
 ]
-"""One to 200 characters that are not all blank: names, titles."""
+"""One to 200 characters of one line that are not all blank: names, titles."""
 
 Instant = Annotated[
     AwareDatetime,

@@ -310,3 +310,25 @@ async def test_a_body_wrong_all_over_is_not_answered_at_its_length(
 
     errors = assert_problem(response, 422, "invalid-request")["errors"]
     assert 1 < len(errors) <= 50
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\r\nBcc: b", "a\u2028b", "a\x1b[2J", "\u202egnirts", "\u200b", "\ufeff\u2060"],
+)
+async def test_a_line_is_one_line_that_can_be_seen(
+    client: httpx2.AsyncClient, name: str
+) -> None:
+    response = await client.post("/orders", json={"name": name})
+
+    errors = assert_problem(response, 422, "invalid-request")["errors"]
+    assert [each["field"] for each in errors] == ["body.name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Łukasz", "山田 太郎", "👩\u200d💻", "شهرزاد", "O'Neil (10x)"]
+)
+async def test_names_of_all_the_world_are_lines(
+    client: httpx2.AsyncClient, name: str
+) -> None:
+    assert (await client.post("/orders", json={"name": name})).status_code == 201
