@@ -1,6 +1,6 @@
 import asyncio
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -177,6 +177,19 @@ async def test_a_late_payment_after_the_start_goes_back(service: Service) -> Non
 
     await service.hear(given.a_payment(held))
 
+    assert await refusals(service) == [(held["seat_id"], "too_late")]
+
+
+async def test_a_hold_ends_at_the_start_at_the_latest(service: Service) -> None:
+    coach_id = await given.a_coach(service, policy={"notice_minutes": 0})
+    start = service.clock.now() + timedelta(minutes=30)
+    service.clock.advance(minutes=20)
+
+    held = (await given.book(service, coach_id, start=start)).json()
+    await service.clock.until(start)
+    await service.hear(given.a_payment(held))
+
+    assert datetime.fromisoformat(held["hold_expires_at"]) == start
     assert await refusals(service) == [(held["seat_id"], "too_late")]
 
 

@@ -135,8 +135,9 @@ async def conflicts(
     session: AsyncSession, coach_id: UUID, now: datetime
 ) -> list[Session]:
     """Live future sessions that the stored hours or lengths would not allow."""
-    schedule = await session.get(StoredSchedule, coach_id)
-    policy = await session.get(StoredPolicy, coach_id)
+    # read anew: what this transaction wrote is what is asked about
+    schedule = await session.get(StoredSchedule, coach_id, populate_existing=True)
+    policy = await session.get(StoredPolicy, coach_id, populate_existing=True)
     hours = schedule_of(schedule.document) if schedule else EMPTY
     lengths = (policy_of(policy.document) if policy else Policy()).durations
     sold = (

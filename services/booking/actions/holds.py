@@ -244,7 +244,8 @@ def _rows(
         tiers=[list(tier) for tier in policy.cancellation_tiers],
         goals=wanted.goals,
         created_at=now,
-        hold_expires_at=now + terms.hold if cost.amount else None,
+        # never past the start: what cannot be cancelled must not be paid for late
+        hold_expires_at=min(now + terms.hold, start) if cost.amount else None,
         confirmed_at=None if cost.amount else now,
     )
     return booked, seat
