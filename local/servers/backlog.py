@@ -156,7 +156,12 @@ class Backlog:
         try:
             for queue, ready in (await self._ready.count(queues)).items():
                 counts[queue] = counts.get(queue, 0) + ready
-        except (OSError, TimeoutError, aio_pika.exceptions.AMQPError):
+        except (
+            OSError,
+            TimeoutError,
+            aio_pika.exceptions.AMQPError,
+            aio_pika.exceptions.ChannelInvalidStateError,
+        ):
             counts["rabbitmq.down"] = 1
 
     def _watched(
