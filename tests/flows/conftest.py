@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.flows.market import Market, in_process, on_servers
+from tests.flows.market import HouseMarket, in_process, on_servers
 from tests.flows.on_servers import ServerHouse
+
+pytest.register_assert_rewrite("tests.flows.outcomes")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def market(
     postgres_server: str, rabbitmq_server: tuple[str, str | None]
-) -> AsyncIterator[Market[ServerHouse]]:
+) -> AsyncIterator[HouseMarket[ServerHouse]]:
     """All services in this process, on RabbitMQ and PostgreSQL."""
     async with on_servers(postgres_server, rabbitmq_server) as running:
         yield running
@@ -26,7 +28,7 @@ async def any_market(
     request: pytest.FixtureRequest,
     postgres_server: str,
     rabbitmq_server: tuple[str, str | None],
-) -> AsyncIterator[Market[Any]]:
+) -> AsyncIterator[HouseMarket[Any]]:
     """The same on servers, and as it runs on a laptop."""
     if request.param == "in process":
         async with in_process() as laptop:

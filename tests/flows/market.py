@@ -1,14 +1,11 @@
 """The marketplace as its people and its operators see it, for tests of whole flows."""
 
 import secrets
-import socket
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import httpx2
@@ -16,8 +13,8 @@ import httpx2
 from local import seeds
 from local.demo.client import Json, Person, attached_calendar, call, until
 from local.demo.walk import Walk
+from local.doors import free_base
 from local.house import House
-from local.processes import free_port
 from local.settings import LocalSettings
 from local.stripe.double import Double
 from local.stripe.faults import OF_WEBHOOKS, WEBHOOK, Fault
@@ -31,10 +28,9 @@ TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
-class Market(Generic[H]):
-    """A running house. Each test brings people of its own, as a `Walk`."""
+class Market:
+    """A running marketplace. Each test brings people of its own, as a `Walk`."""
 
-    house: H
     gateway: httpx2.AsyncClient
     mailbox: httpx2.AsyncClient
     stripe: httpx2.AsyncClient
@@ -48,6 +44,10 @@ class Market(Generic[H]):
             body = {"advance_seconds": seconds}
             answer = await call(self.gateway, "POST", "/local/clock", json=body)
         return datetime.fromisoformat(answer["now"])
+
+    async def idle(self) -> None:
+        """Return once no event, mail, refund or webhook is under way any more."""
+        await call(self.gateway, "GET", "/local/idle")
 
     def walk(self) -> Walk:
         """People that nobody else knows."""
@@ -63,36 +63,6 @@ class Market(Generic[H]):
     async def fault(self, operation: str, kind: Fault, times: int = 1) -> None:
         order = {"operation": operation, "kind": kind, "times": times}
         (await self.stripe.post("/_double/faults", json=order)).raise_for_status()
-
-    @contextmanager
-    def all_webhooks(self, kind: Fault) -> Iterator[None]:
-        """Every webhook suffers this fault while the block lasts, and none after it."""
-        faults = self.double.faults
-        faults.order(WEBHOOK, kind, 1_000)
-        try:
-            yield
-        finally:
-            self.forget_faults()
-
-    def forget_faults(self) -> None:
-        """Nothing that was ordered befalls webhooks any more."""
-        while self.double.faults.take(WEBHOOK, OF_WEBHOOKS):
-            pass
-
-    @property
-    def double(self) -> Double:
-        double: Double = self.house.double.state.double
-        return double
-
-    async def webhooks_were_tried(self) -> None:
-        """Return once each webhook on its way has been sent, in vain, at least once."""
-        far = time.time() + 3_600
-
-        async def tried() -> bool:
-            waiting = self.double.store.deliveries(far)
-            return bool(waiting) and all(each.attempts for each in waiting)
-
-        await until("webhooks sent in vain", tried)
 
     async def session(self, walk: Walk, session: Json, status: str) -> Json:
         """The session, once its student sees it in this status."""
@@ -141,10 +111,47 @@ class Market(Generic[H]):
         return found
 
 
+@dataclass(frozen=True)
+class HouseMarket(Market, Generic[H]):
+    """A marketplace in this process, with its inside open to the test."""
+
+    house: H
+
+    @contextmanager
+    def all_webhooks(self, kind: Fault) -> Iterator[None]:
+        """Every webhook suffers this fault while the block lasts, and none after it."""
+        faults = self.double.faults
+        faults.order(WEBHOOK, kind, 1_000)
+        try:
+            yield
+        finally:
+            self.forget_faults()
+
+    def forget_faults(self) -> None:
+        """Nothing that was ordered befalls webhooks any more."""
+        while self.double.faults.take(WEBHOOK, OF_WEBHOOKS):
+            pass
+
+    @property
+    def double(self) -> Double:
+        double: Double = self.house.double.state.double
+        return double
+
+    async def webhooks_were_tried(self) -> None:
+        """Return once each webhook on its way has been sent, in vain, at least once."""
+        far = time.time() + 3_600
+
+        async def tried() -> bool:
+            waiting = self.double.store.deliveries(far)
+            return bool(waiting) and all(each.attempts for each in waiting)
+
+        await until("webhooks sent in vain", tried)
+
+
 @asynccontextmanager
 async def on_servers(
     postgres_url: str, rabbitmq: tuple[str, str | None], second: Iterable[str] = ()
-) -> AsyncIterator[Market[ServerHouse]]:
+) -> AsyncIterator[HouseMarket[ServerHouse]]:
     """All services on real servers; nothing may have died or be left to do at the end."""
     amqp_url, management_url = rabbitmq
     if management_url is not None:
@@ -152,26 +159,27 @@ async def on_servers(
         create_vhost(management_url, vhost)
         amqp_url = f"{amqp_url.rpartition('/')[0]}/{vhost}"
     async with migrated_databases(postgres_url) as urls:
-        with house_settings() as settings:
-            house = ServerHouse(settings, urls, amqp_url, second)
-            async with opened(house) as market:
-                yield market
-                await house.idle()
-                assert await house.dead() == {}
+        house = ServerHouse(
+            LocalSettings(port_base=free_base()), urls, amqp_url, second
+        )
+        async with opened(house) as market:
+            yield market
+            await house.idle()
+            assert await house.dead() == {}
     if management_url is not None:
         delete_vhost(management_url, vhost)
 
 
 @asynccontextmanager
-async def in_process() -> AsyncIterator[Market[House]]:
+async def in_process() -> AsyncIterator[HouseMarket[House]]:
     """The house as it runs on a laptop, with its own database and bus."""
-    with house_settings() as settings:
-        async with opened(House(settings)) as market:
-            yield market
+    house = House(LocalSettings(port_base=free_base()), kept=False)
+    async with opened(house) as market:
+        yield market
 
 
 @asynccontextmanager
-async def opened(house: H) -> AsyncIterator[Market[H]]:
+async def opened(house: H) -> AsyncIterator[HouseMarket[H]]:
     settings = house.settings
     key = {"Authorization": f"Bearer {house.keys.stripe_api}"}
     async with AsyncExitStack() as stack:
@@ -182,29 +190,9 @@ async def opened(house: H) -> AsyncIterator[Market[H]]:
             http = httpx2.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT)
             return await stack.enter_async_context(http)
 
-        yield Market(
-            house,
+        yield HouseMarket(
             await client(settings.gateway_url, {}),
             await client(settings.mailbox_url, {}),
             await client(settings.stripe_url, key),
+            house,
         )
-
-
-@contextmanager
-def house_settings() -> Iterator[LocalSettings]:
-    """A folder that the database's own user can enter, and ports that are free."""
-    with tempfile.TemporaryDirectory(prefix="scrimline-") as folder:
-        Path(folder).chmod(0o711)
-        yield LocalSettings(data=Path(folder), port_base=free_ports())
-
-
-def free_ports() -> int:
-    """A base from which gateway, mailbox and Stripe's double find their ports free."""
-    while True:
-        base = free_port()
-        settings = LocalSettings(port_base=base)
-        with suppress(OSError):
-            for port in (settings.mailbox_port, settings.stripe_port):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return base

@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from tests.flows.market import Market
+from tests.flows.market import HouseMarket
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_the_main_job_is_done_from_registration_to_refund(
-    any_market: Market[Any],
+    any_market: HouseMarket[Any],
 ) -> None:
     walk = any_market.walk()
 
     await walk.everything()
-    await any_market.house.idle()
+    await any_market.idle()
 
     for person in (walk.student, walk.coach):
         asked = await any_market.calendar_mails(person, "METHOD:REQUEST")

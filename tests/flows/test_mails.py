@@ -3,17 +3,17 @@
 import pytest
 
 from local.demo.client import until
-from tests.flows.market import Market
+from tests.flows.market import HouseMarket
 from tests.flows.on_servers import ServerHouse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_mails_wait_for_a_server_that_is_down_and_go_out_once(
-    market: Market[ServerHouse],
+    market: HouseMarket[ServerHouse],
 ) -> None:
     walk, slots = await market.open_shop()
-    await market.house.idle()
+    await market.idle()
     post = market.house.post
     port = post.port
 
@@ -27,23 +27,23 @@ async def test_mails_wait_for_a_server_that_is_down_and_go_out_once(
 
     await until("two mails that wait", waiting)
     await post.listen("127.0.0.1", port)
-    await market.house.idle()
+    await market.idle()
 
     for person in (walk.student, walk.coach):
         assert len(await market.calendar_mails(person, "METHOD:REQUEST")) == 1
 
 
 async def test_a_mail_whose_answer_was_lost_is_not_sent_again(
-    market: Market[ServerHouse],
+    market: HouseMarket[ServerHouse],
 ) -> None:
     walk, slots = await market.open_shop()
-    await market.house.idle()
+    await market.idle()
 
     market.house.post.drop_after_data(2)
     session = await walk.hold(slots[0])
     await walk.pay(session)
     await walk.confirmed(session)
-    await market.house.idle()
+    await market.idle()
 
     for person in (walk.student, walk.coach):
         assert len(await market.calendar_mails(person, "METHOD:REQUEST")) == 1

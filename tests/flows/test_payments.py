@@ -6,60 +6,29 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from local.demo.client import Json, until
-from local.demo.walk import ACCEPTED, RATE, Walk
+from local.demo.client import until
+from local.demo.walk import ACCEPTED
 from local.stripe.faults import Fault
-from tests.flows.market import AUTHENTICATED, Market
+from tests.flows.market import AUTHENTICATED, HouseMarket
 from tests.flows.on_servers import ServerHouse
+from tests.flows.outcomes import (
+    assert_all_money_back_once,
+    assert_booked_once,
+    steps,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 A_HOLD = timedelta(minutes=16)
 """Until a hold has run out and the next minute's tick has said so."""
 
-Servers = Market[ServerHouse]
+Servers = HouseMarket[ServerHouse]
 
 
 @pytest.fixture(autouse=True)
 def no_faults_stay(market: Servers) -> Iterator[None]:
     yield
     market.forget_faults()
-
-
-async def steps(walk: Walk, session: Json) -> list[str]:
-    """The states that the session has been in."""
-    seen = await walk.student.get(f"/v1/sessions/{session['id']}")
-    return [move["to"] for move in seen["history"]]
-
-
-async def assert_booked_once(market: Servers, walk: Walk, session: Json) -> None:
-    """One confirmation, one charge, one mail per side, nothing given back."""
-    await market.house.idle()
-    seen = await market.session(walk, session, "confirmed")
-    assert (await steps(walk, session)).count("confirmed") == 1
-    [page] = await market.pages_at_stripe(seen["payment_id"])
-    assert (page["payment_status"], page["amount_total"]) == ("paid", RATE)
-    assert await market.refunds_at_stripe(seen["payment_id"]) == []
-    for person in (walk.student, walk.coach):
-        assert len(await market.calendar_mails(person, "METHOD:REQUEST")) == 1
-        assert await market.calendar_mails(person, "METHOD:CANCEL") == []
-
-
-async def assert_all_money_back_once(
-    market: Servers, walk: Walk, session: Json
-) -> None:
-    """Stripe made one refund, of everything, and both services say so."""
-    await market.house.idle()
-    seen = await walk.student.get(f"/v1/sessions/{session['id']}")
-    assert seen["refund"] == {
-        "amount": {"amount": RATE, "currency": "USD"},
-        "percent": 100,
-        "status": "succeeded",
-    }
-    paid = await walk.student.get(f"/v1/payments/{seen['payment_id']}")
-    assert paid["status"] == "refunded"
-    [refund] = await market.refunds_at_stripe(seen["payment_id"])
-    assert (refund["amount"], refund["status"]) == (RATE, "succeeded")
 
 
 async def test_a_payment_that_asks_for_3d_secure_confirms_when_it_is_given(
@@ -70,7 +39,7 @@ async def test_a_payment_that_asks_for_3d_secure_confirms_when_it_is_given(
     payment = await walk.payment(session)
 
     status, page = await walk.checkout(payment, AUTHENTICATED)
-    await market.house.idle()
+    await market.idle()
     assert (status, "authorize" in page) == (200, True)
     await market.session(walk, session, "held")
 
@@ -121,7 +90,7 @@ async def test_a_hold_that_ran_out_cannot_be_paid_at_stripe(market: Servers) -> 
     payment = await walk.payment(session)
 
     await market.advance(A_HOLD)
-    await market.house.idle()
+    await market.idle()
 
     status, _ = await walk.checkout(payment, ACCEPTED)
     assert status == 410

@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.app import build
 from gateway.settings import GatewaySettings
 from local.demo.walk import Walk
-from local.house import BEHIND_THE_GATEWAY, serving
-from local.processes import free_port
+from local.doors import reserve, serving
+from local.house import BEHIND_THE_GATEWAY
 from shared.db import Sessions
 from shared.ids import new_id
-from tests.flows.market import TIMEOUT, Market, on_servers
+from tests.flows.market import TIMEOUT, HouseMarket, on_servers
 from tests.flows.on_servers import ServerHouse
 
 TWICE = ("booking", "payments", "notifications", "scheduler")
@@ -49,7 +49,7 @@ class TakingTurns:
 class Course:
     """Where races are run: `gateway` leads to both instances of every service."""
 
-    market: Market[ServerHouse]
+    market: HouseMarket[ServerHouse]
     gateway: httpx2.AsyncClient
     coach: Walk
     crowd: list[Student] = field(default_factory=list)
@@ -122,13 +122,15 @@ async def course(
     """The services that race run twice; the module's databases see no deadlock."""
     async with on_servers(postgres_server, rabbitmq_server, TWICE) as market:
         walk, _ = await market.open_shop()
-        port = free_port()
+        listener = reserve(0)
         door, pages = build(_settings(market.house), _upstreams(market.house.apps))
         async with (
             pages.router.lifespan_context(pages),
-            serving(door, port),
+            serving(door, listener),
             httpx2.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT, limits=CONNECTIONS
+                base_url="http://{}:{}".format(*listener.getsockname()),
+                timeout=TIMEOUT,
+                limits=CONNECTIONS,
             ) as gateway,
         ):
             yield Course(market, gateway, walk)

@@ -114,7 +114,7 @@ async def test_cancelling_paying_and_running_out_at_once_end_in_a_legal_state(
         tries = [cancel(course, each, chance.random() * SPAN) for each in paid]
         *statuses, _ = await asyncio.gather(*tries, run_out(course, SPAN / 2))
         market.forget_faults()
-        await market.house.idle()
+        await market.idle()
 
         found = await seats(course)
         back = await refunds_at_stripe(course)
