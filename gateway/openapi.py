@@ -103,7 +103,7 @@ def _add(merged: Document, service: str, document: Document) -> None:
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
             if method in METHODS and (method.upper(), _shape(path)) in public:
-                entry = {"tags": [service]} | _rewritten(operation, renamed)
+                entry = _rewritten(operation, renamed) | {"tags": [service]}
                 merged["paths"].setdefault(path, {})[method] = entry
 
 
