@@ -25,15 +25,18 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
         self.extra = extra
 
     def body(self, instance: str) -> dict[str, Any]:
-        """The JSON members of RFC 9457; `instance` is the path that was asked for."""
+        """The JSON members of RFC 9457; `instance` is the path that was asked for.
+
+        What `extra` says goes beside them and never in their place.
+        """
         return {
+            **self.extra,
             "type": TYPE_BASE + self.slug,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "instance": instance,
             "slug": self.slug,
-            **self.extra,
         }
 
 

@@ -163,6 +163,8 @@ async def test_a_cancelled_seat_is_not_cancelled_again(service: Service) -> None
 
     assert again.status_code == quoted.status_code == 409
     assert again.json()["slug"] == quoted.json()["slug"] == "wrong-status"
+    assert again.json()["status"] == quoted.json()["status"] == 409
+    assert quoted.json()["session_status"] == "cancelled"
     assert len(await service.said("seat_cancelled")) == 1
 
 

@@ -62,7 +62,7 @@ def quote(terms: Terms, by: Party, now: datetime) -> Quote:
     move(terms.status, Status.CANCELLED)
     if by == "student" and _is_over(terms, now):
         detail = "The session has begun: it cannot be cancelled any more."
-        raise WrongStatus(detail, status=terms.status)
+        raise WrongStatus(detail, session_status=terms.status)
     percent, rule, tier = _decide(terms, by, now)
     left = max(0, terms.paid - terms.refunded)
     refund = min(share(terms.paid, percent, terms.step), left)

@@ -50,7 +50,7 @@ def move(status: Status, to: Status) -> Status:
     """
     if to not in NEXT[status]:
         detail = f"A session that is {words(status)} cannot become {words(to)}."
-        raise WrongStatus(detail, status=status)
+        raise WrongStatus(detail, session_status=status)
     return to
 
 

@@ -25,7 +25,7 @@ class PriceChanged(Conflict):
 
 
 class WrongStatus(Conflict):
-    """The seat is no longer in a state that allows this; `status` carries the state."""
+    """The seat is no longer in a state that allows this: `session_status` says it."""
 
     slug = "wrong-status"
     title = "The session is not in a state that allows this"

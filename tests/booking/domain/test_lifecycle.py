@@ -32,7 +32,7 @@ def test_a_seat_goes_where_the_table_says_and_nowhere_else(
         with pytest.raises(WrongStatus) as refused:
             move(status, to)
         assert refused.value.status == 409
-        assert refused.value.extra == {"status": status}
+        assert refused.value.extra == {"session_status": status}
 
 
 @given(st.lists(st.sampled_from(list(Status)), max_size=12))
