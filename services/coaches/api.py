@@ -248,6 +248,7 @@ async def teach_game(
 @router.delete(
     "/v1/coaches/{id}/games/{slug}",
     status_code=204,
+    response_class=Response,
     summary="Teach a game no more",
     responses=problems(*CHANGING, NotFound),
 )
