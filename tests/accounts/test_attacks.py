@@ -227,7 +227,7 @@ async def test_a_role_given_meanwhile_is_not_lost_by_applying(
         seen = await session.get(User, user_id)
         async with sessions.begin() as other:
             await users.add_role(other, user_id, Role.ADMIN, NOW)
-        await handler.handle(a_profile(user_id), session, NOW)  # type: ignore[arg-type]
+        await handler.handle(a_profile(user_id), session, NOW)
 
     async with sessions() as session:
         user = await users.get(session, user_id)
