@@ -1,4 +1,4 @@
-"""`python -m deploy.make_env` writes `.env` out of `.env.example`, with fresh secrets."""
+"""`python -m deploy.make_env` writes `.env`: `.env.example` with fresh secrets."""
 
 import json
 import secrets

@@ -106,44 +106,52 @@ class Plan:
         return told | self._own(name)
 
     def _own(self, name: str) -> dict[str, str]:
-        door = self.settings.gateway_url
-        match name:
-            case "accounts":
-                return {
-                    "SIGNING_KEYS": json.dumps(self.keys.signing),
-                    "FAILURES_PER_ADDRESS": str(MANY),
-                    "REGISTRATIONS_PER_ADDRESS": str(MANY),
-                }
-            case "payments":
-                return {
-                    "STRIPE_API_KEY": self.keys.stripe_api,
-                    "STRIPE_WEBHOOK_SECRET": self.keys.stripe_webhook,
-                    "STRIPE_API_BASE": self._at("stripe"),
-                    "CHECKOUT_SUCCESS_URL": f"{door}/checkout/success",
-                    "CHECKOUT_CANCEL_URL": f"{door}/checkout/cancel",
-                }
-            case "notifications":
-                return {
-                    "PUBLIC_URL": door,
-                    "SMTP_HOST": "127.0.0.1",
-                    "SMTP_PORT": str(self.ports["smtp"]),
-                }
-            case "gateway":
-                return self._gateway()
-            case "stripe":
-                return {
-                    "STRIPE_WEBHOOK_SECRET": self.keys.stripe_webhook,
-                    "WEBHOOK_URL": f"{self._at('gateway')}/payments/webhook/",
-                    "PUBLIC_URL": self.settings.stripe_url,
-                    "STORE": str(self.settings.data.absolute() / "stripe.sqlite"),
-                }
-            case "mailbox":
-                return {
-                    "SMTP_PORT": str(self.ports["smtp"]),
-                    "STORE": str(self.settings.data.absolute() / "mails.sqlite"),
-                }
-            case _:
-                return {}
+        own = {
+            "accounts": self._accounts,
+            "payments": self._payments,
+            "notifications": self._notifications,
+            "gateway": self._gateway,
+            "stripe": self._stripe,
+            "mailbox": self._mailbox,
+        }
+        return own[name]() if name in own else {}
+
+    def _accounts(self) -> dict[str, str]:
+        return {
+            "SIGNING_KEYS": json.dumps(self.keys.signing),
+            "FAILURES_PER_ADDRESS": str(MANY),
+            "REGISTRATIONS_PER_ADDRESS": str(MANY),
+        }
+
+    def _payments(self) -> dict[str, str]:
+        return {
+            "STRIPE_API_KEY": self.keys.stripe_api,
+            "STRIPE_WEBHOOK_SECRET": self.keys.stripe_webhook,
+            "STRIPE_API_BASE": self._at("stripe"),
+            "CHECKOUT_SUCCESS_URL": f"{self.settings.gateway_url}/checkout/success",
+            "CHECKOUT_CANCEL_URL": f"{self.settings.gateway_url}/checkout/cancel",
+        }
+
+    def _notifications(self) -> dict[str, str]:
+        return {
+            "PUBLIC_URL": self.settings.gateway_url,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.ports["smtp"]),
+        }
+
+    def _stripe(self) -> dict[str, str]:
+        return {
+            "STRIPE_WEBHOOK_SECRET": self.keys.stripe_webhook,
+            "WEBHOOK_URL": f"{self._at('gateway')}/payments/webhook/",
+            "PUBLIC_URL": self.settings.stripe_url,
+            "STORE": self._file("stripe.sqlite"),
+        }
+
+    def _mailbox(self) -> dict[str, str]:
+        return {
+            "SMTP_PORT": str(self.ports["smtp"]),
+            "STORE": self._file("mails.sqlite"),
+        }
 
     def _gateway(self) -> dict[str, str]:
         ports = {name: self.ports[name] for name in SERVICES}
@@ -156,3 +164,6 @@ class Plan:
 
     def _at(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
+
+    def _file(self, name: str) -> str:
+        return str(self.settings.data.absolute() / name)
