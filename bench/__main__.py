@@ -47,14 +47,19 @@ def main(names: Sequence[str]) -> int:
     began = time.perf_counter()
     with PrivateServers() as servers:
         for name in names or BENCHMARKS:
-            print(f"{name} ...", file=sys.stderr, flush=True)
+            print(f"{name}, {_minutes(began)} ...", file=sys.stderr, flush=True)
             with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
                 found[name] = runner.run(BENCHMARKS[name](servers, Effort()))
-    took = time.perf_counter() - began
     print(table(found))
-    print(f"\n{took:.0f} s on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.")
+    load = f"load {os.getloadavg()[0]:.1f} at the end"
+    print(f"\n{_minutes(began)} on {os.cpu_count()} cores, {load}.")
     _keep(found)
     return 0
+
+
+def _minutes(since: float) -> str:
+    minutes, seconds = divmod(round(time.perf_counter() - since), 60)
+    return f"{minutes}:{seconds:02}"
 
 
 def _keep(found: Mapping[str, Sequence[Figure]]) -> None:

@@ -15,11 +15,11 @@ class Effort:
     """
 
     pairs: int = 7
-    seconds: float = 1.0
+    seconds: float = 0.6
     old: int = 10_000
     holds: int = 1_000
     racers: int = 200
-    messages: int = 2000
+    messages: int = 1000
     webhooks: int = 20
     rounds: int = 15
 
