@@ -76,18 +76,14 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     web.answer_with_problems(app)
 
-    def refuse_in_the_past() -> None:
-        if clock.behind:
-            raise MovingIn("People and sessions are being planted.", retry_after=1)
-
     @app.get("/local/clock")
     async def read_clock() -> Time:
-        refuse_in_the_past()
+        _refuse_in_the_past(clock)
         return Time(now=clock.now())
 
     @app.post("/local/clock")
     async def move_clock(move: Move) -> Time:
-        refuse_in_the_past()
+        _refuse_in_the_past(clock)
         await advance(timedelta(seconds=move.advance_seconds))
         left = await until_empty(tick_consequences, PATIENCE)
         if left:
@@ -103,6 +99,11 @@ def create_app(
 
     app.include_router(pages.make_router(settings, clock))
     return app
+
+
+def _refuse_in_the_past(clock: MovableClock) -> None:
+    if clock.behind:
+        raise MovingIn("People and sessions are being planted.", retry_after=1)
 
 
 class Door:
