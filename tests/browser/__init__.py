@@ -1,0 +1,1 @@
+"""Local mode in a real browser: Chromium, driven by Playwright."""
