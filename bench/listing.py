@@ -108,17 +108,10 @@ async def _served(
         )
         await listening(floor)
         await ready(booking)
-        first, last = dates()
-        target = f"/v1/coaches/{coach_id}/slots?from={first}&to={last}"
-        asked = request("GET", target, {})
-
-        def p50(port: int) -> Callable[[], Awaitable[float]]:
-            async def measured() -> float:
-                return (await closed(port, asked, 1, effort.seconds)).p50
-
-            return measured
-
-        both = {"booking": p50(booking), "floor": p50(floor)}
+        both = {
+            "booking": _p50(booking, coach_id, effort),
+            "floor": _p50(floor, coach_id, effort),
+        }
         await interleaved(1, both)
         raw = await interleaved(effort.pairs, both)
     what = f"{DAYS} days, {BOOKINGS} bookings"
@@ -127,6 +120,16 @@ async def _served(
         typical("the same statements, ready bytes", raw["floor"], "ms p50"),
         ratio("booking : floor", raw, MOST),
     ]
+
+
+def _p50(port: int, coach_id: UUID, effort: Effort) -> Callable[[], Awaitable[float]]:
+    first, last = dates()
+    asked = request("GET", f"/v1/coaches/{coach_id}/slots?from={first}&to={last}", {})
+
+    async def measured() -> float:
+        return (await closed(port, asked, 1, effort.seconds)).p50
+
+    return measured
 
 
 async def _queries(
