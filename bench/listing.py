@@ -5,8 +5,8 @@ connection asks, so that nothing waits for anything but itself. What the stateme
 cost as sessions and holds pile up is measured at the database alone.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from time import perf_counter
@@ -14,7 +14,6 @@ from uuid import UUID
 
 import asyncpg
 
-from bench import answers
 from bench.effort import Effort, interleaved
 from bench.figures import Figure, ratio, typical
 from bench.listing_floor import Statements, listened, question
@@ -86,32 +85,18 @@ async def _served(
 ) -> list[Figure]:
     coach_id = await a_sold_coach(connection)
     await connection.execute("VACUUM ANALYZE")
-    booking, floor, keys = free_port(), free_port(), free_port()
-    await declare(servers.amqp, handlers)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(
-            service(
-                "booking",
-                booking,
-                url,
-                AMQP_URL=servers.amqp,
-                JWKS_URL=f"http://127.0.0.1:{keys}{answers.KEYS}",
-            )
-        )
-        stack.enter_context(
-            uvicorn(
-                "bench.listing_floor:app",
-                floor,
-                DATABASE_URL=url,
-                **question(wanted(coach_id)),
-            )
-        )
-        await listening(floor)
-        await ready(booking)
-        both = {
-            "booking": _p50(booking, coach_id, effort),
-            "floor": _p50(floor, coach_id, effort),
-        }
+    first, last = dates()
+    target = f"/v1/coaches/{coach_id}/slots?from={first}&to={last}"
+    asked = request("GET", target, {})
+
+    def p50(port: int) -> Callable[[], Awaitable[float]]:
+        async def measured() -> float:
+            return (await closed(port, asked, 1, effort.seconds)).p50
+
+        return measured
+
+    async with _both(servers, url, coach_id) as (booking, floor):
+        both = {"booking": p50(booking), "floor": p50(floor)}
         await interleaved(1, both)
         raw = await interleaved(effort.pairs, both)
     what = f"{DAYS} days, {BOOKINGS} bookings"
@@ -122,14 +107,27 @@ async def _served(
     ]
 
 
-def _p50(port: int, coach_id: UUID, effort: Effort) -> Callable[[], Awaitable[float]]:
-    first, last = dates()
-    asked = request("GET", f"/v1/coaches/{coach_id}/slots?from={first}&to={last}", {})
-
-    async def measured() -> float:
-        return (await closed(port, asked, 1, effort.seconds)).p50
-
-    return measured
+@asynccontextmanager
+async def _both(
+    servers: Servers, url: str, coach_id: UUID
+) -> AsyncIterator[tuple[int, int]]:
+    """The ports of booking and of the floor, which knows this coach only."""
+    booking, floor, nobody = free_port(), free_port(), free_port()
+    await declare(servers.amqp, handlers)
+    asked = question(wanted(coach_id))
+    with (
+        service(
+            "booking",
+            booking,
+            url,
+            AMQP_URL=servers.amqp,
+            JWKS_URL=f"http://127.0.0.1:{nobody}",
+        ),
+        uvicorn("bench.listing_floor:app", floor, **{"DATABASE_URL": url, **asked}),
+    ):
+        await listening(floor)
+        await ready(booking)
+        yield booking, floor
 
 
 async def _queries(

@@ -29,14 +29,14 @@ WITHOUT_SERVERS = ("slots", "local_broker")
 
 
 @dataclass(frozen=True)
-class RunsServers:
+class GivenServers:
     postgres: str
     amqp: str
 
 
 @pytest.fixture
-def servers(postgres_server: str, amqp_vhost: str) -> RunsServers:
-    return RunsServers(postgres_server, amqp_vhost)
+def servers(postgres_server: str, amqp_vhost: str) -> GivenServers:
+    return GivenServers(postgres_server, amqp_vhost)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def servers(postgres_server: str, amqp_vhost: str) -> RunsServers:
     ],
 )
 async def test_a_benchmark_yields_rows_that_can_be_read_and_kept(
-    name: str, measured: str, servers: RunsServers
+    name: str, measured: str, servers: GivenServers
 ) -> None:
     if name == "gateway" and shutil.which("nginx") is None:
         pytest.skip("nginx is installed by `make bench` only")
