@@ -82,9 +82,7 @@ class Walk:
             "accepting_students": True,
         }
         await self.coach.post("/v1/coaches", profile)
-        game = next(
-            each for each in (await self._games())["items"] if each["slug"] == GAME
-        )
+        game = await self._game()
         await self.coach.put(
             f"/v1/coaches/{self.coach.id}/games/{GAME}",
             {"rank": game["ranks"][-1], "is_primary": True},
@@ -99,11 +97,18 @@ class Walk:
                 "time_off": [],
             },
         )
-        show("profile", f"Nova, {GAME} {game['ranks'][-1]}, {price(money)} an hour")
+        taught = f"{game['name']}, {game['ranks'][-1]} rank"
+        show("profile", f"Nova teaches {taught}, {price(money)} an hour")
         show("hours", f"every day 14:00 to 22:00, {stored['timezone']}")
 
-    async def _games(self) -> Json:
-        return await call(self.gateway, "GET", "/v1/games", params={"limit": 100})
+    async def _game(self) -> Json:
+        page = {"limit": 100}
+        games = (await call(self.gateway, "GET", "/v1/games", params=page))["items"]
+        for game in games:
+            if game["slug"] == GAME:
+                return dict(game)
+        fail(f"{GAME} is not among the games: {games}")
+        return None
 
     async def an_admin_verifies(self) -> None:
         step("An admin verifies the coach")

@@ -1,6 +1,5 @@
 """Sessions of the past and the future, booked and paid as anybody would."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -8,6 +7,7 @@ from datetime import date, timedelta
 import httpx2
 
 from local.demo.client import Json, Person, fail
+from local.seeds.crowd import in_turn
 from local.seeds.people import Home
 
 WEEKS = (0, 2)
@@ -38,14 +38,14 @@ async def book(house: Home, coaches: Sequence[Person], students: list[Person]) -
     tomorrow = house.clock.now().date() + timedelta(days=1)
     times = [(coach, tomorrow + timedelta(weeks=n)) for coach in coaches for n in WEEKS]
     wishes = enumerate(zip(students, times, strict=False))
-    seats = await asyncio.gather(
-        *(_hold(student, *coach_and_day, n) for n, (student, coach_and_day) in wishes)
+    seats = await in_turn(
+        _hold(student, *coach_and_day, n) for n, (student, coach_and_day) in wishes
     )
     await house.idle()
     async with httpx2.AsyncClient() as browser:
-        await asyncio.gather(*(_pay(seat, browser) for seat in seats))
+        await in_turn(_pay(seat, browser) for seat in seats)
     await house.idle()
-    await asyncio.gather(*(_cancel(seat) for seat in seats[::6]))
+    await in_turn(_cancel(seat) for seat in seats[::6])
 
 
 async def _hold(student: Person, coach: Person, day: date, n: int) -> Seat:

@@ -1,8 +1,7 @@
 """Games, and the shops that coaches open: profile, game, hours, policy."""
 
-import asyncio
-
 from local.demo.client import Person
+from local.seeds.crowd import in_turn
 
 GAMES = {
     "league-of-legends": (
@@ -58,10 +57,8 @@ async def games(admin: Person) -> None:
 
 
 async def open_shops(admin: Person, coaches: list[Person]) -> None:
-    """Every coach publishes and is verified; all at once, as on a first day."""
-    async with asyncio.TaskGroup() as group:
-        for n, coach in enumerate(coaches):
-            group.create_task(_open_shop(admin, coach, n))
+    """Every coach publishes and is verified."""
+    await in_turn(_open_shop(admin, coach, n) for n, coach in enumerate(coaches))
 
 
 async def _open_shop(admin: Person, coach: Person, n: int) -> None:

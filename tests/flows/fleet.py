@@ -66,8 +66,10 @@ class Fleet:
     async def killed(self, victim: str, pause: float) -> AsyncIterator[None]:
         """After `pause` seconds in the block the victim dies, and is started again."""
         killing = asyncio.create_task(self._kill(victim, pause))
-        yield
-        await killing
+        try:
+            yield
+        finally:
+            await killing
 
     async def _kill(self, victim: str, pause: float) -> None:
         await asyncio.sleep(pause)
@@ -97,11 +99,14 @@ class Fleet:
         """Move product time without waiting for what follows from it."""
         MovableClock(self.servers.folder / "clock").advance(by)
 
-    async def handed_over(self) -> int:
-        """Mails of which nobody knows any more whether they were taken."""
+    async def handed_over(self, seat_id: str) -> int:
+        """Mails about the seat of which nobody knows whether they were taken."""
+        query = (
+            "SELECT count(*) FROM deliveries"
+            " WHERE subject_id = $1 AND state IN ('handed_over', 'unknown')"
+        )
         async with self._database("notifications") as database:
-            query = "SELECT count(*) FROM deliveries WHERE state = 'handed_over'"
-            return int(await database.fetchval(query))
+            return int(await database.fetchval(query, seat_id))
 
     async def dead(self) -> dict[str, int]:
         """How many messages lie in each dead-letter queue that is not empty."""
@@ -136,7 +141,7 @@ async def a_fleet() -> AsyncIterator[Fleet]:
         folder = stack.enter_context(_folder())
         # With a folder it waits for its log: what it confirmed outlives a kill.
         postgres = Postgres(folder / "postgres", system_first=True)
-        stack.callback(postgres.close)
+        stack.push_async_callback(asyncio.to_thread, postgres.close)
         await asyncio.to_thread(postgres.start)
         settings = ServersSettings(
             data=folder / "fleet",

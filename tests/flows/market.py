@@ -153,21 +153,28 @@ async def on_servers(
     postgres_url: str, rabbitmq: tuple[str, str | None], second: Iterable[str] = ()
 ) -> AsyncIterator[HouseMarket[ServerHouse]]:
     """All services on real servers; nothing may have died or be left to do at the end."""
-    amqp_url, management_url = rabbitmq
-    if management_url is not None:
-        vhost = f"test-{secrets.token_hex(6)}"
-        create_vhost(management_url, vhost)
-        amqp_url = f"{amqp_url.rpartition('/')[0]}/{vhost}"
     async with migrated_databases(postgres_url) as urls:
-        house = ServerHouse(
-            LocalSettings(port_base=free_base()), urls, amqp_url, second
-        )
-        async with opened(house) as market:
-            yield market
-            await house.idle()
-            assert await house.dead() == {}
-    if management_url is not None:
-        delete_vhost(management_url, vhost)
+        with _own_vhost(*rabbitmq) as amqp_url:
+            settings = LocalSettings(port_base=free_base())
+            house = ServerHouse(settings, urls, amqp_url, second)
+            async with opened(house) as market:
+                yield market
+                await house.idle()
+                assert await house.dead() == {}
+
+
+@contextmanager
+def _own_vhost(amqp_url: str, management_url: str | None) -> Iterator[str]:
+    """An empty vhost; the given one where no management API can make others."""
+    if management_url is None:
+        yield amqp_url
+        return
+    name = f"test-{secrets.token_hex(6)}"
+    create_vhost(management_url, name)
+    try:
+        yield f"{amqp_url.rpartition('/')[0]}/{name}"
+    finally:
+        delete_vhost(management_url, name)
 
 
 @asynccontextmanager

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from local.databases import connect
 from local.house import House
 from local.mailbox.smtp import Sink, start_smtp
-from local.postgres import connect
 from local.servers.backlog import Deliveries, ReadyMessages
 from local.settings import SERVICES, LocalSettings
 from shared.auth import Verifier
@@ -117,17 +117,19 @@ async def migrated_databases(server_url: str) -> AsyncIterator[dict[str, str]]:
 
     None of them may have seen a deadlock by then.
     """
-    names = {}
-    for service in (*SERVICES, "gateway"):
-        package = service if service == "gateway" else f"services.{service}"
-        names[service] = await create_database(server_url, run_id(), package)
-    yield {key: database_url(server_url, name) for key, name in names.items()}
-    async with connect(server_url) as server:
-        deadlocks = await server.fetch(
-            "SELECT datname, deadlocks FROM pg_stat_database"
-            " WHERE datname = ANY($1) AND deadlocks > 0",
-            list(names.values()),
-        )
-        for name in names.values():
-            await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    assert not deadlocks
+    names: dict[str, str] = {}
+    try:
+        for service in (*SERVICES, "gateway"):
+            package = service if service == "gateway" else f"services.{service}"
+            names[service] = await create_database(server_url, run_id(), package)
+        yield {key: database_url(server_url, name) for key, name in names.items()}
+        async with connect(server_url) as server:
+            assert not await server.fetch(
+                "SELECT datname, deadlocks FROM pg_stat_database"
+                " WHERE datname = ANY($1) AND deadlocks > 0",
+                list(names.values()),
+            )
+    finally:
+        async with connect(server_url) as server:
+            for name in names.values():
+                await server.execute(f"DROP DATABASE {name} WITH (FORCE)")

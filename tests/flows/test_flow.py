@@ -6,7 +6,7 @@ import pytest
 
 from tests.flows.market import HouseMarket
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
 async def test_the_main_job_is_done_from_registration_to_refund(

@@ -17,7 +17,7 @@ from tests.flows.outcomes import (
     steps,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 A_HOLD = timedelta(minutes=16)
 """Until a hold has run out and the next minute's tick has said so."""
