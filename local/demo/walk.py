@@ -104,10 +104,8 @@ class Walk:
     async def _game(self) -> Json:
         page = {"limit": 100}
         games = (await call(self.gateway, "GET", "/v1/games", params=page))["items"]
-        for game in games:
-            if game["slug"] == GAME:
-                return dict(game)
-        fail(f"{GAME} is not among the games: {games}")
+        found: Json | None = next((it for it in games if it["slug"] == GAME), None)
+        return found or fail(f"{GAME} is not among the games: {games}")
         return None
 
     async def an_admin_verifies(self) -> None:
