@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -132,7 +132,7 @@ class House:
     async def _databases(self, stack: AsyncExitStack) -> Mapping[str, str]:
         postgres = Postgres(self._place(POSTGRES))
         stack.push_async_callback(asyncio.to_thread, postgres.close)
-        await asyncio.to_thread(postgres.start)
+        await to_its_end(postgres.start)
         return await postgres.create_service_databases([*SERVICES, "gateway"])
 
     async def _prepare(self, urls: Mapping[str, str]) -> None:
@@ -221,3 +221,12 @@ class House:
             create_mailbox(self.mails),
             self.double,
         ]
+
+
+async def to_its_end(work: Callable[[], None]) -> None:
+    """Do blocking work in a thread; who is cancelled meanwhile waits for it first."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.gather(task, return_exceptions=True)

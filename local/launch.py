@@ -42,10 +42,7 @@ async def run(settings: LocalSettings) -> None:
             say("Planting people, shops and sessions, this once …")
             await seeds.plant(house)
         say(LINKS.format(settings=settings, password=seeds.PASSWORD))
-        try:
-            await asyncio.Event().wait()
-        finally:
-            say("Stopping …")
+        await asyncio.Event().wait()
 
 
 async def until_stopped(work: Coroutine[Any, Any, None]) -> bool:
@@ -54,9 +51,14 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> bool:
     Further signals change nothing: what was begun is put away in order.
     """
     task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not task.cancelling():
+            say("Stopping …")
+            task.cancel()
+
     for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, lambda: task.cancelling() or task.cancel())
+        asyncio.get_running_loop().add_signal_handler(each, stop)
     try:
         await task
     except asyncio.CancelledError:

@@ -91,10 +91,19 @@ class Postgres:
     def start(self) -> None:
         """Return once it answers. The first time, the data folder is made.
 
-        Raises RuntimeError when it cannot start, or another run holds the folder.
+        Raises RuntimeError when it cannot start, another run holds the folder, or
+        another version made it.
         """
-        if not (self._data / "PG_VERSION").exists():
+        version = self._data / "PG_VERSION"
+        if not version.exists():
             self._initdb()
+        made_by = int(version.read_text())
+        ours = major_version(self._binaries, self._user)
+        if made_by != ours:
+            raise RuntimeError(
+                f"{self._data} was made by PostgreSQL {made_by} and this is {ours}: "
+                f"install {made_by}, or forget the data"
+            )
         forget_dead_postmaster(self._data)
         self._process.start(lambda: answers(self.port))
 
@@ -169,6 +178,7 @@ class Postgres:
             check=False,
             capture_output=True,
             text=True,
+            start_new_session=True,
             **identity(self._user),
         )
         if made.returncode:
@@ -305,6 +315,7 @@ def major_version(folder: Path, user: str | None) -> int:
         [folder / "postgres", "--version"],
         cwd="/",
         check=False,
+        start_new_session=True,  # or Ctrl-C would say that there is none
         capture_output=True,
         text=True,
         **identity(user),

@@ -59,6 +59,7 @@ def reaches(user: str | None, path: Path) -> bool:
         ["/bin/sh", "-c", 'test -x "$0"', path],
         cwd="/",
         check=False,
+        start_new_session=True,  # a Ctrl-C is for us, not for a no
         **identity(user),
     )
     return probe.returncode == 0

@@ -85,7 +85,7 @@ def main(settings: LocalSettings) -> int:
         say("demo: failed")
         return 1
     if not finished:
-        say("\ndemo: interrupted")
+        say("demo: interrupted")
         return INTERRUPTED
     say(f"\nAll of it in {perf_counter() - started:.1f} s.")
     say("demo: ok")

@@ -145,6 +145,17 @@ async def test_a_pid_file_whose_number_is_another_process_does_not_stop_the_star
             assert await connection.fetchval("SELECT 1") == 1
 
 
+async def test_data_of_another_version_is_refused_in_a_sentence(kept: Path) -> None:
+    with closing(Postgres(kept, system_first=True)) as server:
+        server.start()
+    (kept / "data" / "PG_VERSION").write_text("14\n")
+    with (
+        closing(Postgres(kept, system_first=True)) as server,
+        pytest.raises(RuntimeError, match=r"made by PostgreSQL 14 and this is \d+"),
+    ):
+        server.start()
+
+
 async def test_a_folder_in_use_is_refused_and_its_server_unharmed(kept: Path) -> None:
     with closing(Postgres(kept, system_first=True)) as first:
         await asyncio.to_thread(first.start)
