@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -47,6 +48,12 @@ def free_base() -> int:
             return settings.port_base
 
 
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """False for a request that was still under way when its time to finish was over."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError)
+
+
 class Quiet(uvicorn.Server):
     """A server that leaves the signals to whoever started it."""
 
@@ -61,6 +68,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
 
     The app's lifespan is the caller's business.
     """
+    logging.getLogger("uvicorn.error").addFilter(_worth_telling)
     config = make_server(app, *listener.getsockname()).config
     config.lifespan = "off"
     config.timeout_graceful_shutdown = LONGEST_GOODBYE
