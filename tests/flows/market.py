@@ -138,12 +138,16 @@ class HouseMarket(Market, Generic[H]):
         return double
 
     async def webhooks_were_tried(self) -> None:
-        """Return once each webhook on its way has been sent, in vain, at least once."""
+        """Return once each webhook on its way has been sent, in vain, once more."""
         far = time.time() + 3_600
+        deliveries = self.double.store.deliveries
+        before = {each.seq: each.attempts for each in deliveries(far)}
 
         async def tried() -> bool:
-            waiting = self.double.store.deliveries(far)
-            return bool(waiting) and all(each.attempts for each in waiting)
+            waiting = deliveries(far)
+            return bool(waiting) and all(
+                each.attempts > before.get(each.seq, 0) for each in waiting
+            )
 
         await until("webhooks sent in vain", tried)
 
