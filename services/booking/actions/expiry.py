@@ -77,11 +77,7 @@ async def _tell(
     session: AsyncSession, seats: Sequence[Row[Any]], now: datetime
 ) -> None:
     """Let the sessions of these expired seats follow, write it down and say it."""
-    await session.exec(
-        update(Session)
-        .where(col(Session.id).in_([seat.session_id for seat in seats]))
-        .values(status=Status.EXPIRED)
-    )
+    await history.follow_seats(session, {seat.session_id for seat in seats})
     await history.record(
         session,
         [

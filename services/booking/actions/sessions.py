@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.domain.lifecycle import Status
+from services.booking.domain.lifecycle import MOST_ALIVE, Status
 from services.booking.models import Move, Seat, Session
 from services.booking.schemas.sessions import (
     Moment,
@@ -28,17 +28,6 @@ from shared.pages import Keyset, Page
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 """Reads the instant of a cursor; ValueError for what no list handed out."""
-
-MOST_ALIVE = [
-    Status.IN_PROGRESS,
-    Status.CONFIRMED,
-    Status.HELD,
-    Status.COMPLETED,
-    Status.NO_SHOW,
-    Status.CANCELLED,
-    Status.EXPIRED,
-]
-"""Which seat stands for its session, the first of these that there is."""
 
 
 @dataclass(frozen=True)

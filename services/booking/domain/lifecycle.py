@@ -43,6 +43,18 @@ COUNTED = LIVE | {Status.COMPLETED, Status.NO_SHOW}
 """These count for the caps and keep their buffers: the coach has spent that time."""
 
 
+MOST_ALIVE = (
+    Status.IN_PROGRESS,
+    Status.CONFIRMED,
+    Status.HELD,
+    Status.COMPLETED,
+    Status.NO_SHOW,
+    Status.CANCELLED,
+    Status.EXPIRED,
+)
+"""Which seat stands for its session: the first of these that there is."""
+
+
 def move(status: Status, to: Status) -> Status:
     """Return `to` if a seat may go there from `status`; raise WrongStatus if not.
 
