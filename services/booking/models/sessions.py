@@ -1,4 +1,4 @@
-"""The tables of booking. What must never be true, the database refuses by name."""
+"""Coaches, their terms, and who has which time."""
 
 from datetime import datetime
 from typing import Any
@@ -14,18 +14,15 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from services.booking.domain.lifecycle import RefundStatus, Status
-from shared.db import enum_column, new_registry
+from services.booking.models.base import Base
+from shared.db import enum_column
 from shared.ids import new_id
 
 LIVE = "status IN ('held', 'confirmed', 'in_progress')"
 """The states that occupy time, as the predicate of the exclusion constraints."""
-
-
-class Base(SQLModel, registry=new_registry()):
-    pass
 
 
 class Coach(Base, table=True):
