@@ -1,5 +1,6 @@
 """The tables of booking. What must never be true, the database refuses by name."""
 
+from services.booking.models.attendance import Attendance
 from services.booking.models.base import Base
 from services.booking.models.sessions import (
     LIVE,
@@ -14,6 +15,7 @@ from services.booking.models.sessions import (
 
 __all__ = [
     "LIVE",
+    "Attendance",
     "Base",
     "Coach",
     "Move",

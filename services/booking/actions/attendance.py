@@ -1,0 +1,40 @@
+"""Who came to a session: evidence is noted once, and only while it counts."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.booking.domain import attendance
+from services.booking.domain.attendance import Evidence, Side
+from services.booking.models import Attendance, Seat, Session
+from shared.ids import new_id
+
+
+async def note_evidence(
+    session: AsyncSession,
+    booked: Session,
+    seat: Seat | None,
+    party: Side,
+    kind: Evidence,
+    now: datetime,
+) -> bool:
+    """Note that a side came: the student to its `seat`, the coach (None) to all seats.
+
+    Returns whether it counts: from 15 minutes before the start to the end. The first
+    of a kind is kept; noting it again changes nothing. Whoever decides about the seat
+    meanwhile is waited for (the foreign keys lock the seat, then the session).
+    """
+    if not attendance.counts(booked.starts_at, booked.ends_at, now):
+        return False
+    values = {
+        "id": new_id(),
+        "session_id": booked.id,
+        "seat_id": seat.id if seat else None,
+        "start_version": booked.start_version,
+        "party": party,
+        "kind": kind,
+        "at": now,
+    }
+    await session.exec(insert(Attendance).values(values).on_conflict_do_nothing())
+    return True
