@@ -64,7 +64,7 @@ def _employ(parts: Parts, postman: Postman, house: House) -> None:
         Worker(f"notifications.mails-{number}", send, committed.subscribe())
         for number in range(1, SENDERS + 1)
     ]
-    parts.workers.append(Worker("notifications.unanswered", give_up, interval=60))
+    parts.workers.append(Worker("notifications.unanswered", give_up, interval=10))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,9 @@ LEASES = (
 )
 """Where claims are kept, and which rows may be claimed."""
 
+UNANSWERED = ("notifications", "deliveries", "state = 'handed_over'")
+"""Mails whose sender died before the answer came."""
+
 CHEAP = {
     "ARGON2_MEMORY_KIB": "64",
     "ARGON2_PASSES": "1",
@@ -82,11 +85,12 @@ class Fleet:
             node = self.rabbitmq if victim == "rabbitmq" else self.postgres
             await asyncio.to_thread(node.kill9)
             await asyncio.to_thread(node.start)
-        await self._let_leases_run_out()
+        await self._let_leases_run_out(victim)
 
-    async def _let_leases_run_out(self) -> None:
+    async def _let_leases_run_out(self, victim: str) -> None:
         """What a dead process had claimed is anybody's now, and not in two minutes."""
-        for service, table, claimed in LEASES:
+        orphans = [UNANSWERED] if victim == "notifications" else []
+        for service, table, claimed in (*LEASES, *orphans):
             async with self._database(service) as database:
                 await database.execute(
                     f"UPDATE {table} SET due_at = now() WHERE {claimed}"  # noqa: S608

@@ -16,10 +16,14 @@ from tests.notifications.given import (
     HOUSE,
     World,
     a_postman,
+    a_world,
     confirmed,
     said_again,
     to_verify,
 )
+from tests.servers.private import private_postgres
+from tests.servers.run import run_id
+from tests.servers.templates import create_database, database_url
 
 
 async def mails_to_send(world: World) -> int:
@@ -176,6 +180,27 @@ async def test_a_sender_killed_after_handing_over_leaves_it_unknown(
     assert (delivery.state, delivery.token) == ("unknown", None)
     assert not world.mails()
     assert await mails_to_send(world) == 0
+
+
+async def test_what_the_server_answered_is_written_down_after_an_outage() -> None:
+    with private_postgres() as postgres:
+        name = await create_database(postgres.url, run_id(), "services.notifications")
+        async with a_world(database_url(postgres.url, name)) as world:
+            await world.hear(to_verify())
+            async with answering({".": SILENT}) as server:
+                postman = a_postman(server.port)
+                sender = asyncio.create_task(
+                    sending.send_due(world.sessions, postman, HOUSE, world.clock)
+                )
+                await server.reached.wait()
+                await asyncio.to_thread(postgres.stop)
+                server.proceed.set()
+                await asyncio.wait([sender], timeout=2 * sending.PAUSE)
+                assert not sender.done()
+                await asyncio.to_thread(postgres.start)
+                assert await sender == 1
+
+            assert await world.states() == ["sent"]
 
 
 async def test_a_sender_that_was_too_slow_gives_way(world: World) -> None:

@@ -1,5 +1,6 @@
 """Sending what is promised: each mail by one sender, handed over once."""
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -25,11 +26,15 @@ from services.notifications.models import Delivery
 from shared.clock import Clock
 from shared.db import Sessions
 from shared.errors import Outage
+from shared.outages import is_outage
 
 log = structlog.get_logger()
 
 ANSWER = timedelta(minutes=15)
 """Longer than a sender waits for the answer; then nobody waits for it any more."""
+
+PAUSE = 1.0
+"""Seconds until an outcome that could not be written down is written again."""
 
 
 async def send_due(
@@ -124,13 +129,13 @@ async def _note_handed_over(sessions: Sessions, delivery: Delivery) -> bool:
 async def _postpone(sessions: Sessions, delivery: Delivery, answer: str) -> None:
     due_at = real_now() + domain.pause_after(delivery.attempt)
     news = {"state": State.DUE, "due_at": due_at, "answer": answer}
-    await _note(sessions, delivery, news)
+    await _note_surely(sessions, delivery, news)
 
 
 async def _end(
     sessions: Sessions, delivery: Delivery, state: State, answer: str
 ) -> None:
-    if await _note(sessions, delivery, _ended(state, answer)):
+    if await _note_surely(sessions, delivery, _ended(state, answer)):
         level = log.error if state is State.UNKNOWN else log.info
         level(f"mail.{state}", delivery=str(delivery.id), kind=delivery.kind)
 
@@ -143,6 +148,25 @@ def _ended(state: State, answer: str) -> dict[str, Any]:
         "token": None,
         "finished_at": real_now(),
     }
+
+
+async def _note_surely(
+    sessions: Sessions, delivery: Delivery, news: dict[str, Any]
+) -> bool:
+    """Write, also if the database is down for a while.
+
+    What the mail server said is known to nobody else: forgotten, a mail that it put
+    off would pass for one that may have arrived, and never be sent.
+    """
+    deadline = real_now() + ANSWER
+    while True:
+        try:
+            return await _note(sessions, delivery, news)
+        except Exception as error:
+            if real_now() >= deadline or not is_outage(error):
+                raise
+            log.warning("mail.outcome_unwritten", delivery=str(delivery.id))
+        await asyncio.sleep(PAUSE)
 
 
 async def _note(sessions: Sessions, delivery: Delivery, news: dict[str, Any]) -> bool:
