@@ -16,7 +16,10 @@ async def create_database(server_url: str, run: str, package: str) -> str:
     name = f"scrimline_{run}_{secrets.token_hex(6)}"
     async with connect(server_url) as server:
         template = await _template(server, server_url, run, package)
-        await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Copied file by file: a sixth of the time that logging every page takes.
+        await server.execute(
+            f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+        )
     return name
 
 
