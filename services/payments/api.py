@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.payments.actions import checkout, payments, webhooks
 from services.payments.clients import Stripe
@@ -13,12 +14,14 @@ from services.payments.domain import (
     HoldExpired,
     NoPayment,
     NotPayableYet,
+    PartOfSeries,
     PaymentUnknown,
     Status,
     seen_at,
 )
-from services.payments.models import Payment, Refund
+from services.payments.models import Payable, Payment, Refund, Share
 from services.payments.schemas import (
+    PaidSeat,
     PaymentRequest,
     PaymentView,
     Received,
@@ -69,7 +72,7 @@ InjectedStripe = Annotated[Stripe, Depends(_stripe)]
     "/v1/payments",
     status_code=201,
     response_model=PaymentView,
-    summary="Pay for a held seat",
+    summary="Pay for a held seat or series",
     responses={
         200: {"model": PaymentView, "description": "It was open already."},
         **problems(
@@ -78,6 +81,7 @@ InjectedStripe = Annotated[Stripe, Depends(_stripe)]
             Forbidden,
             NoPayment,
             NotPayableYet,
+            PartOfSeries,
             HoldExpired,
             AlreadyPaid,
             InvalidRequest,
@@ -94,23 +98,24 @@ async def start_payment(
     clock: InjectedClock,
     stripe: InjectedStripe,
 ) -> PaymentView:
-    """Open Stripe's page for the caller's seat in a session.
+    """Open Stripe's page for the caller's seat in a session, or for a whole series.
 
-    Asking again gives the same page while it is open (200). A seat that was just held
-    may take a moment to be known here: this waits up to two seconds for it. A payment
-    that Stripe refused to begin is answered as `failed`, with the reason.
+    A series is paid at once: one page over the sum of all its seats. Asking again
+    gives the same page while it is open (200). A seat that was just held may take a
+    moment to be known here: this waits up to two seconds for it. A payment that Stripe
+    refused to begin is answered as `failed`, with the reason.
     """
+    body.require_one()
     # Committed in steps: repeating finds the open payment, so no answer is kept.
     async with sessions.begin() as session:
         await idempotency.claim(session, request, caller)
-    payment, new = await checkout.pay(
-        sessions, stripe, clock, caller.id, body.session_id
-    )
+    wanted = checkout.Wanted(caller.id, body.session_id, body.series_id)
+    payment, new = await checkout.pay(sessions, stripe, clock, wanted)
     response.headers["Location"] = f"/v1/payments/{payment.id}"
     response.status_code = 201 if new else 200
     async with sessions() as session:
-        refunds = (await payments.refunds_of(session, [payment]))[payment.id]
-    return _view(payment, refunds, clock.now())
+        [view] = await _views(session, [payment], clock.now())
+    return view
 
 
 @router.get(
@@ -123,12 +128,11 @@ async def list_payments(
 ) -> Page[PaymentView]:
     """The caller's payments, newest first; an admin sees everybody's."""
     found = await payments.newest_first(session, caller, page)
-    refunds = await payments.refunds_of(session, found)
-    now = clock.now()
+    views = {view.id: view for view in await _views(session, found, clock.now())}
     return page.page(
         found,
         key=lambda payment: [payment.id],
-        view=lambda payment: _view(payment, refunds[payment.id], now),
+        view=lambda payment: views[payment.id],
     )
 
 
@@ -142,8 +146,8 @@ async def show_payment(
 ) -> PaymentView:
     """One payment, for who pays it and for admins."""
     payment = await payments.find(session, payment_id, caller)
-    refunds = (await payments.refunds_of(session, [payment]))[payment.id]
-    return _view(payment, refunds, clock.now())
+    [view] = await _views(session, [payment], clock.now())
+    return view
 
 
 @router.post(
@@ -174,11 +178,41 @@ async def hear_stripe(
     return Received(received=True)
 
 
-def _view(payment: Payment, refunds: Sequence[Refund], now: datetime) -> PaymentView:
+async def _views(
+    session: AsyncSession, found: Sequence[Payment], now: datetime
+) -> list[PaymentView]:
+    """Two queries, however many there are."""
+    shares = await payments.shares_of(session, found)
+    refunds = await payments.refunds_of(session, found)
+    return [
+        _view(payment, _subject(payment, shares[payment.id]), refunds[payment.id], now)
+        for payment in found
+    ]
+
+
+def _subject(payment: Payment, shares: Sequence[tuple[Share, Payable]]) -> Subject:
+    return Subject(
+        session_id=shares[0][1].session_id if payment.seat_id else None,
+        seat_id=payment.seat_id,
+        series_id=payment.series_id,
+        seats=[
+            PaidSeat(
+                seat_id=seat.seat_id,
+                session_id=seat.session_id,
+                amount=Money(amount=share.amount, currency=payment.currency),
+            )
+            for share, seat in shares
+        ],
+    )
+
+
+def _view(
+    payment: Payment, subject: Subject, refunds: Sequence[Refund], now: datetime
+) -> PaymentView:
     status = seen_at(payment.status, payment.expires_at, now)
     return PaymentView(
         id=payment.id,
-        subject=Subject(session_id=payment.session_id, seat_id=payment.seat_id),
+        subject=subject,
         status=status,
         amount=Money(amount=payment.amount, currency=payment.currency),
         checkout_url=payment.checkout_url if status is Status.PENDING else None,
@@ -187,6 +221,7 @@ def _view(payment: Payment, refunds: Sequence[Refund], now: datetime) -> Payment
         refunds=[
             RefundView(
                 id=refund.id,
+                seat_id=refund.seat_id,
                 amount=Money(amount=refund.amount, currency=refund.currency),
                 status=refund.status,
             )

@@ -109,9 +109,12 @@ class Stripe:
         return Checkout(answer.id, answer.url)
 
     def _page_for(self, order: Order) -> stripe.params.checkout.SessionCreateParams:
+        kind, thing = ("seat", order.seat_id)
+        if thing is None:
+            kind, thing = ("series", order.series_id)
         metadata = {
             "payment_id": str(order.payment_id),
-            "seat_id": str(order.seat_id),
+            f"{kind}_id": str(thing),
             "attempt": str(order.attempt),
         }
         page: stripe.params.checkout.SessionCreateParams = {
@@ -121,16 +124,17 @@ class Stripe:
                     "quantity": 1,
                     "price_data": {
                         "currency": order.currency.lower(),
-                        "unit_amount": order.price,
-                        "product_data": {"name": order.description},
+                        "unit_amount": line.price,
+                        "product_data": {"name": line.description},
                     },
                 }
+                for line in order.lines
             ],
             "client_reference_id": str(order.payment_id),
             "metadata": metadata,
             "payment_intent_data": {
                 "metadata": metadata,
-                "transfer_group": f"seat-{order.seat_id}",
+                "transfer_group": f"{kind}-{thing}",
             },
             "expires_at": int(order.expires_at.timestamp()),
             "success_url": self._success_url,

@@ -1,8 +1,10 @@
 """The rules of payments. Nothing here waits, reads a clock or knows a database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import gcd
 from uuid import UUID
 
 from shared.errors import Conflict, NotFound, Problem, Unavailable
@@ -30,10 +32,11 @@ class RefundStatus(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why money goes back; a payment is refunded once at most for each."""
+    """Why money goes back; a seat's share is refunded once at most for each."""
 
     CANCELLED = "cancelled"
     REFUSED = "refused"
+    RESOLD = "resold"
 
 
 SHORTEST_CHECKOUT = timedelta(minutes=30)
@@ -53,6 +56,13 @@ REFUND_PAUSES = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=1
 class NotPayableYet(Conflict):
     slug = "not-payable-yet"
     title = "No seat of yours in this session is known here yet"
+
+
+class PartOfSeries(Conflict):
+    """`series_id` says which: pay for that."""
+
+    slug = "part-of-a-series"
+    title = "This seat is paid for together with its series"
 
 
 class HoldExpired(Conflict):
@@ -81,15 +91,23 @@ class NoPayment(NotFound):
 
 
 @dataclass(frozen=True)
+class Line:
+    """One seat on a Checkout page; `price` is in minor units."""
+
+    description: str
+    price: int
+
+
+@dataclass(frozen=True)
 class Order:
-    """What a Checkout page is asked for; `price` is in minor units."""
+    """What a Checkout page is asked for, for one seat or for a series."""
 
     payment_id: UUID
-    seat_id: UUID
+    seat_id: UUID | None
+    series_id: UUID | None
     attempt: int
-    price: int
+    lines: Sequence[Line]
     currency: str
-    description: str
     customer_email: str | None
     expires_at: datetime
 
@@ -182,6 +200,23 @@ def after_refunds(received: int, refunded: int) -> Status:
     if refunded == 0:
         return Status.SUCCEEDED
     return Status.REFUNDED if refunded >= received else Status.PARTIALLY_REFUNDED
+
+
+def allocate(received: int, prices: Sequence[int]) -> list[int]:
+    """What arrived, split by price with the largest remainders first.
+
+    The prices themselves if all of it arrived. Parts are whole multiples of what all
+    these amounts are multiples of, as currencies of three decimals need it.
+    """
+    unit, total = gcd(received, *prices), sum(prices)
+    if total == 0 or unit == 0:
+        return [0 for _ in prices]
+    parts = [divmod(received * price, total * unit) for price in prices]
+    shares = [whole for whole, _ in parts]
+    left = received // unit - sum(shares)
+    for at in sorted(range(len(parts)), key=lambda at: -parts[at][1])[:left]:
+        shares[at] += 1
+    return [share * unit for share in shares]
 
 
 def description_of(start: datetime, end: datetime) -> str:

@@ -39,7 +39,8 @@ async def on_seat_cancelled(
 async def on_payment_refused(
     event: PaymentRefusedV1, session: AsyncSession, now: datetime
 ) -> None:
-    await refunds.refuse(session, event.payment_id, now)
+    assert event.seat_id is not None  # nothing else is paid for yet
+    await refunds.refuse(session, event.payment_id, event.seat_id, now)
 
 
 @handlers.on(UserRegisteredV1)

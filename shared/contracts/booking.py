@@ -19,7 +19,10 @@ class RefundTerms(Value):
 
 
 class SeatHeldV1(Event):
-    """A seat waits for its payment until `hold_expires_at`; then it is free again."""
+    """A seat waits for its payment until `hold_expires_at`; then it is free again.
+
+    The `series_size` seats of one `series_id` are paid together or not at all.
+    """
 
     name: ClassVar[str] = "booking.seat_held.v1"
 
@@ -34,6 +37,7 @@ class SeatHeldV1(Event):
     fee_percent: int
     hold_expires_at: Instant
     series_id: UUID | None = None
+    series_size: int | None = None
 
 
 class SeatExpiredV1(Event):

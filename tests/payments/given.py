@@ -71,6 +71,22 @@ def a_seat_held(**changes: Any) -> SeatHeldV1:
     return SeatHeldV1(**values | changes)
 
 
+def a_series(*prices: int) -> list[SeatHeldV1]:
+    """Weekly seats of these prices, booked together."""
+    student_id, series_id, start = new_id(), new_id(), NOW + timedelta(days=3)
+    return [
+        a_seat_held(
+            student_id=student_id,
+            series_id=series_id,
+            series_size=len(prices),
+            start=start + timedelta(weeks=week),
+            end=start + timedelta(weeks=week, hours=1),
+            price=Money(amount=price, currency="EUR"),
+        )
+        for week, price in enumerate(prices)
+    ]
+
+
 def expired(seat: SeatHeldV1) -> SeatExpiredV1:
     return SeatExpiredV1(occurred_at=NOW, seat_id=seat.seat_id)
 
@@ -165,6 +181,29 @@ class World:
             json={"session_id": str(seat.session_id)},
             headers=bearer(seat.student_id, "student") | headers,
         )
+
+    async def ask_to_pay_series(
+        self, seats: list[SeatHeldV1], **headers: str
+    ) -> httpx2.Response:
+        return await self.client.post(
+            "/v1/payments",
+            json={"series_id": str(seats[0].series_id)},
+            headers=bearer(seats[0].student_id, "student") | headers,
+        )
+
+    async def open_series(self, seats: list[SeatHeldV1]) -> dict[str, Any]:
+        """A page on which the student may pay all of them."""
+        await self.hear(*seats)
+        response = await self.ask_to_pay_series(seats)
+        assert response.status_code == 201, response.text
+        payment: dict[str, Any] = response.json()
+        return payment
+
+    async def paid_series(self, seats: list[SeatHeldV1]) -> dict[str, Any]:
+        payment = await self.open_series(seats)
+        assert await self.use_card(payment) == 303
+        await self.deliver()
+        return await self.show(payment, seats[0].student_id)
 
     async def open_payment(self, seat: SeatHeldV1) -> dict[str, Any]:
         """A page that the student may pay on."""

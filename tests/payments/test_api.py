@@ -131,4 +131,4 @@ async def test_a_list_costs_the_same_queries_however_long(world: World) -> None:
         event.remove(engine, "before_cursor_execute", note)
         counts.append(len(asked))
 
-    assert counts == [2, 2]
+    assert counts == [3, 3]

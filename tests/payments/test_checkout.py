@@ -23,7 +23,18 @@ async def test_a_held_seat_gets_a_page_to_pay_on(world: World) -> None:
     assert response.headers["Location"] == f"/v1/payments/{payment['id']}"
     assert payment == {
         "id": payment["id"],
-        "subject": {"session_id": str(seat.session_id), "seat_id": str(seat.seat_id)},
+        "subject": {
+            "session_id": str(seat.session_id),
+            "seat_id": str(seat.seat_id),
+            "series_id": None,
+            "seats": [
+                {
+                    "seat_id": str(seat.seat_id),
+                    "session_id": str(seat.session_id),
+                    "amount": {"amount": 4999, "currency": "EUR"},
+                }
+            ],
+        },
         "status": "pending",
         "amount": {"amount": 4999, "currency": "EUR"},
         "checkout_url": payment["checkout_url"],
@@ -279,7 +290,8 @@ async def test_a_crash_between_question_and_answer_is_made_good(world: World) ->
     seat = a_seat_held()
     await world.hear(seat)
     async with world.sessions.begin() as session:
-        await checkout._intend(session, seat.student_id, seat.session_id, NOW)
+        wanted = checkout.Wanted(seat.student_id, seat.session_id)
+        await checkout._intend(session, wanted, NOW)
 
     await world.work()
 

@@ -30,6 +30,7 @@ async def test_a_cancelled_seat_gives_back_what_the_policy_owes(world: World) ->
     [refund] = promised["refunds"]
     assert refund == {
         "id": refund["id"],
+        "seat_id": str(seat.seat_id),
         "amount": {"amount": 2500, "currency": "EUR"},
         "status": "pending",
     }
@@ -204,7 +205,7 @@ async def test_a_refusal_of_a_payment_that_is_not_ours_is_not_swallowed(
 ) -> None:
     with pytest.raises(LookupError):
         async with world.sessions.begin() as session:
-            await refunds.refuse(session, new_id(), NOW)
+            await refunds.refuse(session, new_id(), new_id(), NOW)
 
 
 async def test_stripe_explains_why_it_refuses(world: World) -> None:

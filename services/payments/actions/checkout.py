@@ -1,10 +1,11 @@
-"""The page at Stripe on which a seat is paid: opened once, closed when it is over.
+"""The page at Stripe on which seats are paid: opened once, closed when it is over.
 
 A payment is committed as `unknown` before Stripe is asked, so that a lost answer or a
 crash leaves a row from which the same call, with the same key, is repeated.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -22,14 +23,16 @@ from services.payments.domain import (
     Checkout,
     HoldExpired,
     KeySpent,
+    Line,
     NoPayment,
     NotPayableYet,
     Order,
+    PartOfSeries,
     PaymentUnknown,
     Refused,
     Status,
 )
-from services.payments.models import Closure, Payable, Payer, Payment
+from services.payments.models import Closure, Payable, Payer, Payment, Share
 from shared.clock import Clock
 from shared.db import Sessions, leave_work
 from shared.errors import Outage
@@ -54,16 +57,26 @@ class Intent:
     ours: bool
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a student wants to pay for: its seat in a session, or its series."""
+
+    student_id: UUID
+    session_id: UUID | None = None
+    series_id: UUID | None = None
+
+
 async def pay(
-    sessions: Sessions, stripe: Stripe, clock: Clock, student_id: UUID, session_id: UUID
+    sessions: Sessions, stripe: Stripe, clock: Clock, wanted: Wanted
 ) -> tuple[Payment, bool]:
-    """The payment of the student's seat in the session, and whether it is a new one.
+    """The payment of what the student wants to pay, and whether it is a new one.
 
     Called again, or twice at once, it gives the same open payment. Raises NoPayment,
-    NotPayableYet (after two seconds), HoldExpired, AlreadyPaid; PaymentUnknown while
-    Stripe's answer is lost: it is found out meanwhile, also if nobody asks again.
+    NotPayableYet (after two seconds), PartOfSeries, HoldExpired, AlreadyPaid;
+    PaymentUnknown while Stripe's answer is lost: it is found out meanwhile, also if
+    nobody asks again.
     """
-    intent = await _intend_patiently(sessions, clock, student_id, session_id)
+    intent = await _intend_patiently(sessions, clock, wanted)
     payment = intent.payment
     if intent.ours:
         payment = await ask(sessions, stripe, clock, payment)
@@ -80,34 +93,30 @@ async def pay(
     return payment, intent.created
 
 
-async def _intend_patiently(
-    sessions: Sessions, clock: Clock, student_id: UUID, session_id: UUID
-) -> Intent:
+async def _intend_patiently(sessions: Sessions, clock: Clock, wanted: Wanted) -> Intent:
     deadline = monotonic() + EVENT_PATIENCE
     while True:
         try:
             async with sessions.begin() as session:
-                return await _intend(session, student_id, session_id, clock.now())
+                return await _intend(session, wanted, clock.now())
         except NotPayableYet:
             if monotonic() >= deadline:
                 raise
         await asyncio.sleep(PAUSE)
 
 
-async def _intend(
-    session: AsyncSession, student_id: UUID, session_id: UUID, now: datetime
-) -> Intent:
-    seat = await _lock_own_seat(session, student_id, session_id)
-    known = await payments.lock_payments(session, seat.seat_id)
+async def _intend(session: AsyncSession, wanted: Wanted, now: datetime) -> Intent:
+    seats = await _lock_own_seats(session, wanted)
+    seat_ids = [seat.seat_id for seat in seats]
+    known = await payments.lock_payments(session, seat_ids)
     if any(each.paid_at for each in known):
-        raise AlreadyPaid("Nothing is left to pay for this seat.")
-    closed = await session.get(Closure, seat.seat_id) is not None
-    if closed or seat.hold_expires_at <= now:
-        raise HoldExpired("Book again: the time to pay for this seat is over.")
+        raise AlreadyPaid("Nothing is left to pay for this.")
+    closed = select(Closure.seat_id).where(col(Closure.seat_id).in_(seat_ids))
+    if (await session.exec(closed)).first() or _hold_of(seats) <= now:
+        raise HoldExpired("Book again: the time to pay for this is over.")
     open_now = [each for each in known if each.status in domain.OPEN]
     if not open_now:
-        payment = _new_payment(seat, now)
-        session.add(payment)
+        payment = await _add_payment(session, seats, now)
         return Intent(payment, created=True, ours=True)
     [payment] = open_now
     ours = payment.status is Status.UNKNOWN and (
@@ -118,34 +127,67 @@ async def _intend(
     return Intent(payment, created=False, ours=ours)
 
 
-async def _lock_own_seat(
-    session: AsyncSession, student_id: UUID, session_id: UUID
-) -> Payable:
+async def _lock_own_seats(session: AsyncSession, wanted: Wanted) -> Sequence[Payable]:
+    """The student's seats that are paid at once; none or all of a series."""
+    if wanted.series_id is None:
+        own = [await _own_seat(session, wanted)]
+    else:
+        own = await _own_series(session, wanted)
+    return await payments.lock_seats(session, [seat.seat_id for seat in own])
+
+
+async def _own_seat(session: AsyncSession, wanted: Wanted) -> Payable:
     """The student's latest seat in the session; another one's may not be known of."""
-    query = select(Payable).where(Payable.session_id == session_id)
+    query = select(Payable).where(Payable.session_id == wanted.session_id)
     seats = (await session.exec(query)).all()
-    own = [seat for seat in seats if seat.student_id == student_id]
+    own = [seat for seat in seats if seat.student_id == wanted.student_id]
     if not own and any(seat.kind == "individual" for seat in seats):
-        raise NoPayment(f"You have no seat in the session {session_id}.")
+        raise NoPayment(f"You have no seat in the session {wanted.session_id}.")
     if not own:
         raise NotPayableYet("Try again in a second.", retry_after=1)
     latest = max(own, key=lambda seat: seat.hold_expires_at)
-    await payments.lock_seat(session, latest.seat_id)
+    if latest.series_id is not None:
+        detail = "Pay for the series: its sessions were booked together."
+        raise PartOfSeries(detail, series_id=str(latest.series_id))
     return latest
 
 
-def _new_payment(seat: Payable, now: datetime) -> Payment:
-    return Payment(
+async def _own_series(session: AsyncSession, wanted: Wanted) -> list[Payable]:
+    query = select(Payable).where(Payable.series_id == wanted.series_id)
+    seats = list(await session.exec(query))
+    if any(seat.student_id != wanted.student_id for seat in seats):
+        raise NoPayment(f"You have no series {wanted.series_id}.")
+    if not seats or len(seats) != seats[0].series_size:
+        raise NotPayableYet("Try again in a second.", retry_after=1)
+    return seats
+
+
+async def _add_payment(
+    session: AsyncSession, seats: Sequence[Payable], now: datetime
+) -> Payment:
+    first = seats[0]
+    payment = Payment(
         id=new_id(),
-        seat_id=seat.seat_id,
-        session_id=seat.session_id,
-        student_id=seat.student_id,
-        amount=seat.amount,
-        currency=seat.currency,
-        expires_at=domain.checkout_expiry(seat.hold_expires_at, now),
+        seat_id=first.seat_id if first.series_id is None else None,
+        series_id=first.series_id,
+        student_id=first.student_id,
+        amount=sum(seat.amount for seat in seats),
+        currency=first.currency,
+        expires_at=domain.checkout_expiry(_hold_of(seats), now),
         created_at=now,
         due_at=leases.soon() + leases.LEASE,
     )
+    session.add(payment)
+    await session.flush()
+    session.add_all(
+        Share(payment_id=payment.id, seat_id=seat.seat_id, amount=seat.amount)
+        for seat in seats
+    )
+    return payment
+
+
+def _hold_of(seats: Sequence[Payable]) -> datetime:
+    return min(seat.hold_expires_at for seat in seats)
 
 
 async def _await_answer(sessions: Sessions, payment: Payment) -> Payment:
@@ -174,24 +216,27 @@ async def ask(
     async with sessions.begin() as session:
         locked = await payments.lock(session, payment.id)
         assert locked is not None  # payments are never deleted
-        seat, payment = locked
+        seats, payment = locked
         if payment.attempt == order.attempt:
-            _note_answer(payment, answer, seat, clock.now())
+            _note_answer(payment, answer, _hold_of(seats), clock.now())
             leave_work(session)
     return payment
 
 
 async def _order(sessions: Sessions, payment: Payment) -> Order:
     async with sessions() as session:
-        seat = await session.get_one(Payable, payment.seat_id)
+        shares = (await payments.shares_of(session, [payment]))[payment.id]
         payer = await session.get(Payer, payment.student_id)
     return Order(
         payment_id=payment.id,
-        seat_id=seat.seat_id,
+        seat_id=payment.seat_id,
+        series_id=payment.series_id,
         attempt=payment.attempt,
-        price=payment.amount,
+        lines=[
+            Line(domain.description_of(seat.starts_at, seat.ends_at), share.amount)
+            for share, seat in shares
+        ],
         currency=payment.currency,
-        description=domain.description_of(seat.starts_at, seat.ends_at),
         customer_email=payer.email if payer else None,
         expires_at=payment.expires_at,
     )
@@ -200,7 +245,7 @@ async def _order(sessions: Sessions, payment: Payment) -> Order:
 def _note_answer(
     payment: Payment,
     answer: Checkout | Refused | KeySpent | Outage,
-    seat: Payable,
+    held_until: datetime,
     now: datetime,
 ) -> None:
     payment.due_at = None
@@ -215,7 +260,7 @@ def _note_answer(
             payment.status = Status.PENDING
         case KeySpent() if payment.attempt < domain.MOST_ATTEMPTS:
             payment.attempt += 1
-            payment.expires_at = domain.checkout_expiry(seat.hold_expires_at, now)
+            payment.expires_at = domain.checkout_expiry(held_until, now)
             payment.due_at = leases.soon()
         case Refused(reason) | KeySpent(reason):
             payment.status = Status.FAILED

@@ -1,13 +1,13 @@
 """Payments as they are: found, listed and locked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.payments.domain import NoPayment
-from services.payments.models import Payable, Payment, Refund
+from services.payments.models import Payable, Payment, Refund, Share
 from shared.auth import Caller
 from shared.pages import Keyset
 
@@ -49,17 +49,43 @@ async def refunds_of(
     return refunds
 
 
-async def lock_seat(session: AsyncSession, seat_id: UUID) -> Payable | None:
-    """Whoever changes what a seat's money does goes through here, one at a time."""
-    query = select(Payable).where(Payable.seat_id == seat_id).with_for_update()
-    return (await session.exec(query)).one_or_none()
+async def shares_of(
+    session: AsyncSession, payments: Sequence[Payment]
+) -> Mapping[UUID, list[tuple[Share, Payable]]]:
+    """The shares by payment with their seats, by start; one query for all."""
+    shares: dict[UUID, list[tuple[Share, Payable]]] = {each.id: [] for each in payments}
+    query = (
+        select(Share, Payable)
+        .join(Payable, col(Payable.seat_id) == col(Share.seat_id))
+        .where(col(Share.payment_id).in_(shares))
+        .order_by(col(Payable.starts_at), col(Payable.seat_id))
+    )
+    for share, seat in await session.exec(query):
+        shares[share.payment_id].append((share, seat))
+    return shares
 
 
-async def lock_payments(session: AsyncSession, seat_id: UUID) -> Sequence[Payment]:
-    """All payments of a locked seat, oldest first, as they are now."""
+async def lock_seats(
+    session: AsyncSession, seat_ids: Iterable[UUID]
+) -> Sequence[Payable]:
+    """Whoever changes what seats' money does goes through here, one at a time."""
+    query = (
+        select(Payable)
+        .where(col(Payable.seat_id).in_(seat_ids))
+        .order_by(col(Payable.seat_id))
+        .with_for_update()
+    )
+    return (await session.exec(query)).all()
+
+
+async def lock_payments(
+    session: AsyncSession, seat_ids: Iterable[UUID]
+) -> Sequence[Payment]:
+    """All payments of locked seats, oldest first, as they are now."""
+    theirs = select(Share.payment_id).where(col(Share.seat_id).in_(seat_ids))
     query = (
         select(Payment)
-        .where(Payment.seat_id == seat_id)
+        .where(col(Payment.id).in_(theirs))
         .order_by(col(Payment.id))
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -69,12 +95,20 @@ async def lock_payments(session: AsyncSession, seat_id: UUID) -> Sequence[Paymen
 
 async def lock(
     session: AsyncSession, payment_id: UUID
-) -> tuple[Payable, Payment] | None:
-    """The payment and its seat, both locked; None if there is no such payment."""
-    query = select(Payment.seat_id).where(Payment.id == payment_id)
-    seat_id = (await session.exec(query)).one_or_none()
-    seat = await lock_seat(session, seat_id) if seat_id else None
-    if seat is None:
+) -> tuple[Sequence[Payable], Payment] | None:
+    """The payment and its seats, all locked; None if there is no such payment."""
+    query = select(Share.seat_id).where(Share.payment_id == payment_id)
+    seats = await lock_seats(session, (await session.exec(query)).all())
+    if not seats:
         return None
-    payments = await lock_payments(session, seat.seat_id)
-    return seat, next(each for each in payments if each.id == payment_id)
+    payments = await lock_payments(session, [seat.seat_id for seat in seats])
+    return seats, next(each for each in payments if each.id == payment_id)
+
+
+async def shares_by_seat(
+    session: AsyncSession, payment: Payment
+) -> Mapping[UUID, Share]:
+    """The shares of a locked payment, as they are now."""
+    query = select(Share).where(Share.payment_id == payment.id)
+    fresh = query.execution_options(populate_existing=True)
+    return {share.seat_id: share for share in await session.exec(fresh)}

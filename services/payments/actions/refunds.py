@@ -1,9 +1,11 @@
 """Money on its way back: promised in one transaction, sent by a worker, noted once."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,7 +20,7 @@ from services.payments.domain import (
     RefundStatus,
     Refused,
 )
-from services.payments.models import Closure, Payment, Refund
+from services.payments.models import Debt, Payment, Refund, Share
 from shared import outbox
 from shared.clock import Clock
 from shared.contracts import Money
@@ -33,39 +35,62 @@ KEY_LIFE = timedelta(hours=23)
 """Stripe remembers an idempotency key for 24 hours at least."""
 
 
-async def refuse(session: AsyncSession, payment_id: UUID, now: datetime) -> None:
-    """Booking cannot use the money: what is left of it goes back."""
+async def refuse(
+    session: AsyncSession, payment_id: UUID, seat_id: UUID, now: datetime
+) -> None:
+    """Booking cannot use the money for this seat: what is left of its share goes back.
+
+    Raises LookupError for a payment that is not ours.
+    """
     locked = await payments.lock(session, payment_id)
-    if locked is None:
+    shares = await payments.shares_by_seat(session, locked[1]) if locked else {}
+    if locked is None or seat_id not in shares:
         raise LookupError(
             f"booking refused the payment {payment_id}, which is not ours"
         )
-    _, payment = locked
-    await _owe(session, payment, Cause.REFUSED, payment.received, now)
+    share = shares[seat_id]
+    await _promise(session, locked[1], share, Cause.REFUSED, share.received, now)
 
 
-async def settle_cancellation(
-    session: AsyncSession, seat_id: UUID, now: datetime
+async def owe(
+    session: AsyncSession, seat_id: UUID, cause: Cause, amount: int, now: datetime
 ) -> None:
-    """Promise back what cancelling the seat owes, once money and cancellation are here.
+    """Give back `amount` of what was paid for the seat, once for each cause.
 
-    The seat is locked. It is owed by the payment that booking took for the seat: the
-    first that came, unless refused.
+    Money that is not here yet will owe it. Called again for the same cause, it changes
+    nothing.
     """
-    closure = await session.get(Closure, seat_id, populate_existing=True)
-    if closure is None or not closure.owed:
+    debt = insert(Debt).values(seat_id=seat_id, cause=cause, amount=amount)
+    await session.exec(debt.on_conflict_do_nothing())
+    if await payments.lock_seats(session, [seat_id]):
+        await settle_debts(session, [seat_id], now)
+
+
+async def settle_debts(
+    session: AsyncSession, seat_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Promise back what is owed for these locked seats, once the money is here.
+
+    It is owed by the payment that booking took for a seat: the first that came, unless
+    refused. All causes together give back the seat's share at most.
+    """
+    query = select(Debt).where(col(Debt.seat_id).in_(seat_ids))
+    debts = list(await session.exec(query))
+    if not debts:
         return
-    query = select(Refund.payment_id).where(
-        Refund.seat_id == seat_id, Refund.cause == Cause.REFUSED
-    )
-    refused = set((await session.exec(query)).all())
     paid = [
         payment
-        for payment in await payments.lock_payments(session, seat_id)
-        if payment.paid_at and payment.id not in refused
+        for payment in await payments.lock_payments(session, seat_ids)
+        if payment.paid_at
     ]
-    for payment in sorted(paid, key=_paid_at)[:1]:
-        await _owe(session, payment, Cause.CANCELLED, closure.owed, now)
+    refused = await _refused(session, seat_ids)
+    for payment in sorted(paid, key=_paid_at):
+        shares = await payments.shares_by_seat(session, payment)
+        for debt in [each for each in debts if each.seat_id in shares]:
+            if (payment.id, debt.seat_id) not in refused:
+                share = shares[debt.seat_id]
+                await _promise(session, payment, share, debt.cause, debt.amount, now)
+                debts.remove(debt)
 
 
 def _paid_at(payment: Payment) -> datetime:
@@ -73,22 +98,39 @@ def _paid_at(payment: Payment) -> datetime:
     return payment.paid_at
 
 
-async def _owe(
-    session: AsyncSession, payment: Payment, cause: Cause, amount: int, now: datetime
-) -> None:
-    """Promise `amount`, or what is left, of a locked payment; once per cause."""
-    query = select(Refund.id).where(
-        Refund.payment_id == payment.id, Refund.cause == cause
+async def _refused(
+    session: AsyncSession, seat_ids: Sequence[UUID]
+) -> set[tuple[UUID, UUID]]:
+    query = select(Refund.payment_id, Refund.seat_id).where(
+        col(Refund.seat_id).in_(seat_ids), Refund.cause == Cause.REFUSED
     )
-    amount = min(amount, payment.received - payment.promised)
+    return set((await session.exec(query)).all())
+
+
+async def _promise(
+    session: AsyncSession,
+    payment: Payment,
+    share: Share,
+    cause: Cause,
+    amount: int,
+    now: datetime,
+) -> None:
+    """Promise `amount`, or what is left, of a payment's share; once for each cause."""
+    query = select(Refund.id).where(
+        Refund.payment_id == payment.id,
+        Refund.seat_id == share.seat_id,
+        Refund.cause == cause,
+    )
+    amount = min(amount, share.received - share.promised)
     if amount <= 0 or (await session.exec(query)).first():
         return
     payment.promised += amount
+    share.promised += amount
     session.add(
         Refund(
             id=new_id(),
             payment_id=payment.id,
-            seat_id=payment.seat_id,
+            seat_id=share.seat_id,
             cause=cause,
             amount=amount,
             currency=payment.received_currency or payment.currency,

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.payments import domain
 from services.payments.actions import checkout, payments, refunds
+from services.payments.domain import Cause
 from services.payments.models import Closure, Payable, Payer
 from shared.contracts.booking import SeatHeldV1
 from shared.db import leave_work
@@ -30,6 +31,8 @@ async def hold(session: AsyncSession, held: SeatHeldV1) -> None:
             currency=held.price.currency,
             fee_percent=held.fee_percent,
             hold_expires_at=held.hold_expires_at,
+            series_id=held.series_id,
+            series_size=held.series_size,
         )
         .on_conflict_do_nothing()
     )
@@ -41,22 +44,17 @@ async def close(
     """The seat is not to be paid any more; of what was paid, `owed` goes back, once.
 
     Heard before the seat itself, or before its money, it holds for what comes later.
+    With one seat of a series the page for all of them goes: it would charge too much.
     """
-    closure = insert(Closure).values(seat_id=seat_id, owed=owed, closed_at=now)
-    await session.exec(
-        closure.on_conflict_do_update(
-            index_elements=["seat_id"],
-            set_={"owed": closure.excluded.owed},
-            where=col(Closure.owed).is_(None),
-        )
-    )
-    if await payments.lock_seat(session, seat_id) is None:
-        return
-    for payment in await payments.lock_payments(session, seat_id):
-        if payment.status in domain.OPEN:
-            checkout.give_up(payment)
-            leave_work(session)
-    await refunds.settle_cancellation(session, seat_id, now)
+    closure = insert(Closure).values(seat_id=seat_id, closed_at=now)
+    await session.exec(closure.on_conflict_do_nothing())
+    if await payments.lock_seats(session, [seat_id]):
+        for payment in await payments.lock_payments(session, [seat_id]):
+            if payment.status in domain.OPEN:
+                checkout.give_up(payment)
+                leave_work(session)
+    if owed:
+        await refunds.owe(session, seat_id, Cause.CANCELLED, owed, now)
 
 
 async def know_payer(

@@ -1,6 +1,7 @@
 """What Stripe tells us, in any order and as often as it likes."""
 
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -33,13 +34,15 @@ async def note(session: AsyncSession, news: News, now: datetime) -> None:
     if locked is None:
         log.warning("webhook.payment_not_known", payment=str(news.payment_id))
         return
-    _, payment = locked
+    seats, payment = locked
     match news:
         case MoneyArrived():
             await _money_arrived(session, payment, news, now)
         case AttemptDeclined() if payment.status in domain.OPEN:
             payment.last_error = news.reason
-            await outbox.publish(session, _declined(payment, news.reason, now))
+            seat_ids = [seat.seat_id for seat in seats]
+            said = _declined(payment, seat_ids, news.reason, now)
+            await outbox.publish(session, said)
         case CheckoutExpired() if (
             payment.status in domain.OPEN and payment.attempt == news.attempt
         ):
@@ -68,27 +71,33 @@ async def _money_arrived(
     payment.status, payment.paid_at = Status.SUCCEEDED, now
     payment.received, payment.received_currency = news.amount, news.currency
     payment.intent_id, payment.last_error, payment.due_at = news.intent_id, None, None
-    await outbox.publish(session, _succeeded(payment, news, now))
-    await refunds.settle_cancellation(session, payment.seat_id, now)
+    shares = await payments.shares_by_seat(session, payment)
+    parts = domain.allocate(news.amount, [each.amount for each in shares.values()])
+    for share, part in zip(shares.values(), parts, strict=True):
+        share.received = part
+    await outbox.publish(session, _succeeded(payment, list(shares), news, now))
+    await refunds.settle_debts(session, list(shares), now)
 
 
 def _succeeded(
-    payment: Payment, news: MoneyArrived, now: datetime
+    payment: Payment, seat_ids: list[UUID], news: MoneyArrived, now: datetime
 ) -> PaymentSucceededV1:
     return PaymentSucceededV1(
         occurred_at=now,
         payment_id=payment.id,
-        seat_ids=[payment.seat_id],
+        seat_ids=seat_ids,
         amount=Money(amount=news.amount, currency=news.currency),
         at=now,
     )
 
 
-def _declined(payment: Payment, reason: str, now: datetime) -> PaymentFailedV1:
+def _declined(
+    payment: Payment, seat_ids: list[UUID], reason: str, now: datetime
+) -> PaymentFailedV1:
     return PaymentFailedV1(
         occurred_at=now,
         payment_id=payment.id,
-        seat_ids=[payment.seat_id],
+        seat_ids=seat_ids,
         amount=Money(amount=payment.amount, currency=payment.currency),
         at=now,
         reason=reason,
