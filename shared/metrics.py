@@ -47,6 +47,7 @@ class Metrics:
             ["handler"],
             registry=self.registry,
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._watch_work()
 
     def _watch_work(self) -> None:
@@ -71,8 +72,15 @@ class Metrics:
         self, method: str, route: str, status: int, seconds: float
     ) -> None:
         """Count a request; `route` is a template, never a path somebody sent."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        kept = self._answered.get((method, route, status))
+        if kept is None:
+            kept = self._answered[method, route, status] = (
+                self._requests.labels(method, route, str(status)),
+                self._request_seconds.labels(method, route),
+            )
+        count, duration = kept
+        count.inc()
+        duration.observe(seconds)
 
     def event_handled(self, handler: str, outcome: str, seconds: float) -> None:
         """Count a delivery; `outcome` is ok, duplicate, retried, dead or outage."""

@@ -2,7 +2,6 @@
 
 import re
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import logs, traces
@@ -14,8 +13,10 @@ WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 def request_id(scope: Scope) -> str:
     """The caller's `X-Request-Id` if it is harmless, else a new one."""
-    given = dict(scope["headers"]).get(b"x-request-id", b"")
-    return given.decode() if WELL_FORMED.fullmatch(given) else str(new_id())
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and WELL_FORMED.fullmatch(value):
+            return bytes(value).decode()
+    return str(new_id())
 
 
 class RequestContext:
@@ -43,7 +44,10 @@ class RequestContext:
 
             async def answer(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    MutableHeaders(scope=message)["X-Request-Id"] = identity
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (b"x-request-id", identity.encode()),
+                    ]
                     span.set_attribute("http.response.status_code", message["status"])
                 await send(message)
 

@@ -30,9 +30,8 @@ class Recorded:
     """A service's tracer and the spans it has finished."""
 
     def __init__(self, service: str) -> None:
-        self.tracer = traces.configure(service, None)
         self._exporter = InMemorySpanExporter()
-        self.tracer.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.tracer = traces.Tracer(service, SimpleSpanProcessor(self._exporter))
 
     def spans(self) -> list[ReadableSpan]:
         return list(self._exporter.get_finished_spans())
@@ -203,6 +202,35 @@ def test_a_handler_that_fails_is_marked_and_its_exception_goes_on(
 
 def test_outside_any_span_nothing_is_carried() -> None:
     assert traces.current_headers() == {}
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+def test_without_a_collector_a_trace_is_passed_on_as_it_came(flags: str) -> None:
+    tracer = traces.configure("booking", None)
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-{flags}", "tracestate": "vendor=1"}
+    with traces.consumer_span(tracer, headers, "booking.on_paid") as span:
+        carried = traces.current_headers()
+
+    ours = trace.format_span_id(span.get_span_context().span_id)
+    assert ours != PARENT
+    assert carried == {
+        "traceparent": f"00-{TRACE}-{ours}-{flags}",
+        "tracestate": "vendor=1",
+    }
+    assert traces.current_headers() == {}
+
+
+def test_without_a_collector_each_trace_has_ids_of_its_own() -> None:
+    tracer = traces.configure("booking", None)
+    carried = []
+    for _ in range(2):
+        with traces.consumer_span(tracer, {}, "booking.on_paid"):
+            carried.append(traces.current_headers()["traceparent"])
+
+    (_, one, inner, sampled), (_, other, outer, _) = (c.split("-") for c in carried)
+    assert one != other
+    assert inner != outer
+    assert sampled == "01"
 
 
 def test_a_caller_that_does_not_sample_is_obeyed(booking: Recorded) -> None:
