@@ -31,10 +31,13 @@ async def listened(database_url: str, wanted: SlotQuery) -> tuple[Statements, by
     engine = engine_of(sessions)
     statements: Statements = []
 
-    def keep(*args: Any) -> None:
-        statements.append((args[2], tuple(args[3])))
+    def keep(query: Any) -> None:
+        statements.append((query.query, tuple(query.args)))
 
-    event.listen(engine.sync_engine, "before_cursor_execute", keep)
+    def listen(connection: Any, _: object) -> None:
+        connection.driver_connection.add_query_logger(keep)
+
+    event.listen(engine.sync_engine, "connect", listen)
     body = await list_slots(sessions, wanted, None, datetime.now(UTC))
     await engine.dispose()
     return statements, body

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import pytest
 from fastapi import FastAPI
 from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from sqlalchemy import event
@@ -18,6 +19,7 @@ from shared.contracts.coaches import GameRate, ProfileChangedV1
 from shared.contracts.payments import PaymentSucceededV1
 from shared.db import Sessions, engine_of
 from shared.ids import new_id
+from shared.statements import Statement
 from tests.given import NOW, FixedClock, bearer, published
 
 START = NOW + timedelta(days=2)
@@ -63,12 +65,19 @@ def counted_queries(service: Service) -> Iterator[list[str]]:
     """The statements that the service sends within the block."""
     engine = engine_of(service.sessions).sync_engine
     statements: list[str] = []
+    fetch = Statement.fetch
 
     def count(*args: Any) -> None:
         statements.append(args[2])
 
+    async def count_direct(statement: Statement, *args: Any, **kwargs: Any) -> Any:
+        statements.append(statement.text)
+        return await fetch(statement, *args, **kwargs)
+
     event.listen(engine, "before_cursor_execute", count)
-    yield statements
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Statement, "fetch", count_direct)
+        yield statements
     event.remove(engine, "before_cursor_execute", count)
 
 

@@ -115,6 +115,22 @@ async def test_a_cap_on_new_students_shows_to_new_ones_only(service: Service) ->
     assert len(old) == 45
 
 
+async def test_a_cap_on_new_students_counts_first_sessions_whatever_comes_later(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach(service, policy={"max_students_per_week": 1})
+    regular = await given.a_confirmed_seat(service, coach_id=coach_id)
+    again = given.book(
+        service, coach_id, UUID(regular["student_id"]), start=START + timedelta(days=7)
+    )
+    assert (await again).status_code == 201
+    await given.a_confirmed_seat(service, start=START + timedelta(days=14))
+
+    assert await starts(service, coach_id) == []
+    week_after = {"from": "2026-06-24", "to": "2026-06-24"}
+    assert len(await starts(service, coach_id, **week_after)) > 40
+
+
 async def test_a_student_of_another_coach_is_new_here(service: Service) -> None:
     coach_id = await given.a_coach(service, policy={"paused": True})
     other = await given.a_confirmed_seat(service)

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import sqlmodel
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    DateTime,
     Integer,
     Select,
+    Text,
     and_,
     bindparam,
     cast,
@@ -20,13 +21,17 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    type_coerce,
 )
-from sqlalchemy.orm import Mapped, aliased
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions.documents import policy_of, schedule_of
+from services.booking.actions.documents import (
+    policy_in,
+    policy_of,
+    schedule_in,
+    schedule_of,
+)
 from services.booking.domain.lifecycle import COUNTED, LIVE, Status
 from services.booking.domain.policy import LONGEST, Policy
 from services.booking.domain.reasons import covers
@@ -34,6 +39,7 @@ from services.booking.domain.schedule import Schedule
 from services.booking.domain.slots import Busy, Calendar, relevant
 from services.booking.models import Coach, Seat, Session, StoredPolicy, StoredSchedule
 from shared.errors import InvalidRequest, NotFound
+from shared.statements import Statement
 
 LASTING = COUNTED - {Status.HELD}
 """What counts for caps and makes a student known, beside holds that still run."""
@@ -76,11 +82,15 @@ class Offer:
 
 
 async def read_offer(
-    session: AsyncSession, coach_id: UUID, student_id: UUID | None, now: datetime
+    connection: asyncpg.Connection,
+    coach_id: UUID,
+    student_id: UUID | None,
+    now: datetime,
 ) -> Offer:
     """One query. Raises NotFound for an unknown coach."""
-    params = {"coach_id": coach_id, "student_id": student_id, "now": now}
-    rows = await _rows(session, OFFER, params)
+    rows = await OFFER.fetch(
+        connection, coach_id=coach_id, student_id=student_id, now=now
+    )
     if not rows:
         raise NotFound(f"There is no coach {coach_id}.")
     listed, currency, hourly_rate, game_rates, schedule, policy, known = rows[0]
@@ -89,14 +99,14 @@ async def read_offer(
         currency,
         hourly_rate,
         game_rates,
-        schedule_of(schedule) if schedule else EMPTY,
-        policy_of(policy) if policy else Policy(),
+        schedule_in(schedule) if schedule else EMPTY,
+        policy_in(policy) if policy else Policy(),
         known,
     )
 
 
 async def read_busy(
-    session: AsyncSession,
+    connection: asyncpg.Connection,
     coach_id: UUID,
     offer: Offer,
     since: datetime,
@@ -106,26 +116,15 @@ async def read_busy(
     """All that decides about starts in `[since, until)`, in one query."""
     low, high = relevant(offer.schedule, since, until)
     capped = offer.policy.max_students_per_week is not None
-    params = {
-        "coach_id": coach_id,
-        "earliest": low - timedelta(minutes=LONGEST),
-        "since": low,
-        "until": high,
-        "now": now,
-    }
-    query = BUSY_WITH_NEW_STUDENTS if capped else BUSY
-    return [Busy._make(row) for row in await _rows(session, query, params)]
-
-
-async def _rows(
-    session: AsyncSession, query: Select[*tuple[Any, ...]], params: dict[str, Any]
-) -> Sequence[Any]:
-    """Past the ORM, which costs these rows as much again as the database does.
-
-    What the session has not flushed is not seen.
-    """
-    connection = await session.connection()
-    return (await connection.execute(query, params)).all()
+    rows = await (BUSY_WITH_NEW_STUDENTS if capped else BUSY).fetch(
+        connection,
+        coach_id=coach_id,
+        earliest=low - timedelta(minutes=LONGEST),
+        since=low,
+        until=high,
+        now=now,
+    )
+    return [Busy._make(row) for row in rows]
 
 
 MINUTE = timedelta(minutes=1)
@@ -171,14 +170,14 @@ def _counts(now: Any) -> ColumnElement[bool]:
         .exists()
     )
     return or_(
-        col(Session.status).in_(LASTING),
+        col(Session.status).in_(sorted(LASTING)),
         and_(col(Session.status) == Status.HELD, running),
     )
 
 
 def _seat_counts(seat: Any, now: Any) -> ColumnElement[bool]:
     return or_(
-        col(seat.status).in_(LASTING),
+        col(seat.status).in_(sorted(LASTING)),
         and_(col(seat.status) == Status.HELD, col(seat.hold_expires_at) > now),
     )
 
@@ -200,8 +199,8 @@ def _offer() -> Select[*tuple[Any, ...]]:
             col(Coach.currency),
             col(Coach.hourly_rate),
             col(Coach.game_rates),
-            col(StoredSchedule.document),
-            col(StoredPolicy.document),
+            cast(col(StoredSchedule.document), Text),
+            cast(col(StoredPolicy.document), Text),
             known,
         )
         .outerjoin(StoredSchedule, col(StoredSchedule.coach_id) == col(Coach.id))
@@ -212,8 +211,8 @@ def _offer() -> Select[*tuple[Any, ...]]:
 
 def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return select(
-        _as_it_comes(col(Session.starts_at)),
-        _as_it_comes(col(Session.ends_at)),
+        col(Session.starts_at),
+        col(Session.ends_at),
         _minutes(col(Session.starts_at) - col(Session.blocked_from)),
         _minutes(col(Session.blocked_until) - col(Session.ends_at)),
         literal(True),
@@ -225,11 +224,6 @@ def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         col(Session.ends_at) > bindparam("since"),
         _counts(NOW),
     )
-
-
-def _as_it_comes(at: Mapped[datetime]) -> ColumnElement[datetime]:
-    """In UTC already; the columns' own type would turn every one of them once more."""
-    return type_coerce(at, DateTime(timezone=True))
 
 
 def _minutes(length: ColumnElement[Any]) -> ColumnElement[int]:
@@ -248,6 +242,7 @@ def _opened() -> ColumnElement[bool]:
             col(earlier.starts_at) < col(Session.starts_at),
             _seat_counts(other, NOW),
         )
+        .correlate(seat, Session)  # by itself it would not reach the outermost
         .exists()
     )
     return (
@@ -260,6 +255,6 @@ def _opened() -> ColumnElement[bool]:
     )
 
 
-OFFER = _offer()
-BUSY = _busy(literal(False))
-BUSY_WITH_NEW_STUDENTS = _busy(_opened())
+OFFER = Statement(_offer())
+BUSY = Statement(_busy(literal(False)))
+BUSY_WITH_NEW_STUDENTS = Statement(_busy(_opened()))

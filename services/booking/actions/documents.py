@@ -1,7 +1,10 @@
 """Schedules and policies between their stored form, the API's, and the rules'."""
 
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
+
+from pydantic_core import from_json
 
 from services.booking.domain.policy import Group, Policy, Tier
 from services.booking.domain.schedule import (
@@ -12,6 +15,18 @@ from services.booking.domain.schedule import (
     Window,
     minutes,
 )
+
+
+@lru_cache(maxsize=1024)
+def schedule_in(document: str) -> Schedule:
+    """As `schedule_of`, from JSON; cached, for it changes seldom and is read often."""
+    return schedule_of(from_json(document))
+
+
+@lru_cache(maxsize=1024)
+def policy_in(document: str) -> Policy:
+    """As `policy_of`, from JSON; cached."""
+    return policy_of(from_json(document))
 
 
 def schedule_of(document: dict[str, Any]) -> Schedule:

@@ -36,6 +36,7 @@ from shared.contracts import Money as Price
 from shared.contracts.booking import SeatHeldV1
 from shared.ids import new_id
 from shared.inputs import Money
+from shared.statements import in_transaction
 
 LOST = {Code.BUSY, Code.BUFFER}
 """Reasons that say that another student was faster."""
@@ -69,7 +70,8 @@ async def hold_seat(
         raise OwnSlot("Book with another coach.")
     await lock_people(session, [wanted.coach_id], [student_id])
     await expiry.expire_holds_of(session, wanted.coach_id, student_id, now)
-    offer = await read_offer(session, wanted.coach_id, student_id, now)
+    connection = await in_transaction(session)
+    offer = await read_offer(connection, wanted.coach_id, student_id, now)
     require_duration(offer.policy, wanted.duration_minutes, "body.duration_minutes")
     rate, step = offer.rate(wanted.game, "body.game"), step_of(offer.currency)
     amount = price(rate, wanted.duration_minutes, step)
@@ -135,7 +137,8 @@ async def _require_offered(
     now: datetime,
 ) -> None:
     since, until = wanted.start - NEARBY, wanted.start + NEARBY
-    busy = await read_busy(session, wanted.coach_id, offer, since, until, now)
+    connection = await in_transaction(session)
+    busy = await read_busy(connection, wanted.coach_id, offer, since, until, now)
     calendar = offer.calendar(busy, now)
     against = reasons(calendar, wanted.duration_minutes, wanted.start)
     if not against:

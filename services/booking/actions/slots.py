@@ -13,6 +13,7 @@ from services.booking.domain.policy import require_duration
 from services.booking.domain.pricing import price, require_chargeable, step_of
 from services.booking.domain.slots import slots
 from shared.db import Sessions
+from shared.statements import reading
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,15 @@ async def list_slots(
     Raises NotFound for an unknown coach, InvalidRequest that names the field for a
     range, zone, length or game that cannot be listed.
     """
-    async with sessions() as session:
-        # Only reads: a BEGIN and a ROLLBACK would be two round trips more.
-        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        offer = await read_offer(session, wanted.coach_id, student_id, now)
+    async with reading(sessions) as connection:
+        offer = await read_offer(connection, wanted.coach_id, student_id, now)
         require_duration(offer.policy, wanted.minutes)
         rate, step = offer.rate(wanted.game, "query.game"), step_of(offer.currency)
         amount = price(rate, wanted.minutes, step)
         require_chargeable(amount)
         zone = wanted.timezone or offer.schedule.timezone
         since, until = viewer_range(zone, wanted.since, wanted.until)
-        busy = await read_busy(session, wanted.coach_id, offer, since, until, now)
+        busy = await read_busy(connection, wanted.coach_id, offer, since, until, now)
     starts = slots(offer.calendar(busy, now), wanted.minutes, since, until)
     cost = {"amount": amount, "currency": offer.currency}
     shown = days(starts, wanted.minutes, zone, wanted.since, wanted.until)

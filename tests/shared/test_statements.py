@@ -1,0 +1,134 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import Integer, bindparam, column, literal, select, text, values
+
+from shared import db
+from shared.db import Sessions, enum_column, make_sessions
+from shared.errors import Outage
+from shared.statements import Statement, in_transaction, reading
+
+Database = Callable[[str], Awaitable[str]]
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+NUMBERS = values(
+    column("number", Integer),
+    column("colour", enum_column(Colour)),
+    name="numbers",
+    literal_binds=True,
+).data([(1, Colour.RED), (2, Colour.BLUE), (3, Colour.RED)])
+RED_ONES = Statement(
+    select(NUMBERS.c.number)
+    .where(
+        NUMBERS.c.number >= bindparam("least"),
+        NUMBERS.c.colour.in_([Colour.RED]),
+        bindparam("least") > literal(-1),
+    )
+    .order_by(NUMBERS.c.number)
+)
+END = text("SELECT pg_terminate_backend(:pid)")
+
+
+@pytest.fixture
+async def sessions(database: Database) -> Any:
+    sessions = make_sessions(await database("scheduler"), 1)
+    yield sessions
+    await db.engine_of(sessions).dispose()
+
+
+async def end(sessions: Sessions, pid: int) -> None:
+    """End that connection, over one of our own, as a server that stops does."""
+    other = make_sessions(str(db.engine_of(sessions).url.render_as_string(False)), 1)
+    async with other() as session:
+        await session.exec(END, params={"pid": pid})  # type: ignore[call-overload]
+    await db.engine_of(other).dispose()
+
+
+async def test_a_statement_takes_its_arguments_by_name_and_others_too(
+    sessions: Sessions,
+) -> None:
+    async with reading(sessions) as connection:
+        rows = await RED_ONES.fetch(connection, least=2, most=7)
+
+    assert [tuple(row) for row in rows] == [(3,)]
+
+
+def test_a_statement_shows_the_planner_all_that_does_not_vary() -> None:
+    assert "IN ('red')" in RED_ONES.text
+    assert "> -1" in RED_ONES.text
+    assert RED_ONES.text.count("$1") == 2
+    assert "$2" not in RED_ONES.text
+
+
+async def test_an_argument_that_is_missing_is_named() -> None:
+    with pytest.raises(KeyError, match="least"):
+        await RED_ONES.fetch(None)
+
+
+async def test_what_is_read_is_in_no_transaction(sessions: Sessions) -> None:
+    async with reading(sessions) as connection:
+        assert not connection.is_in_transaction()
+
+
+async def test_a_connection_that_was_closed_while_it_rested_is_not_used(
+    sessions: Sessions,
+) -> None:
+    async with reading(sessions) as connection:
+        pid = connection.get_server_pid()
+    async with reading(sessions) as connection:
+        assert connection.get_server_pid() == pid
+    await end(sessions, pid)
+    await asyncio.sleep(0.05)
+
+    async with reading(sessions) as connection:
+        assert connection.get_server_pid() != pid
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_server_that_goes_while_it_is_asked_is_an_outage(
+    sessions: Sessions,
+) -> None:
+    async def ask() -> None:
+        async with reading(sessions) as connection:
+            pids.append(connection.get_server_pid())
+            await connection.execute("SELECT pg_sleep(60)")
+
+    pids: list[int] = []
+    asking = asyncio.create_task(ask())
+    while not pids:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await end(sessions, pids[0])
+
+    with pytest.raises(Outage):
+        await asking
+    async with reading(sessions) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_mistake_in_a_statement_is_no_outage(sessions: Sessions) -> None:
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with reading(sessions) as connection:
+            await connection.execute("SELECT * FROM nothing")
+
+
+async def test_statements_see_what_their_transaction_wrote(sessions: Sessions) -> None:
+    async with sessions() as session:
+        with pytest.raises(AssertionError, match="begins"):
+            await in_transaction(session)
+        await session.exec(text("CREATE TABLE drawn (number int)"))  # type: ignore[call-overload]
+        await session.exec(text("INSERT INTO drawn VALUES (7)"))  # type: ignore[call-overload]
+        connection = await in_transaction(session)
+        assert await connection.fetchval("SELECT number FROM drawn") == 7
+        await session.rollback()
+
+    async with reading(sessions) as connection:
+        assert await connection.fetchval("SELECT to_regclass('drawn')") is None
