@@ -37,6 +37,7 @@ GET POST         /v1/sessions
 GET              /v1/sessions/{id}
 POST             /v1/sessions/{id}/cancel
 GET              /v1/sessions/{id}/cancel/quote
+POST             /v1/sessions/{id}/run
 """
 
 PAYMENTS = """

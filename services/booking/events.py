@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import coaches, expiry, payments
+from services.booking.actions import coaches, expiry, groups, payments
 from services.booking.domain.lifecycle import RefundStatus
 from shared.broker import Handlers
 from shared.contracts.coaches import ProfileChangedV1
@@ -54,5 +54,6 @@ async def on_refund_failed(
 async def on_minute_tick(
     event: MinuteTickV1, session: AsyncSession, now: datetime
 ) -> None:
-    """Holds that ran out are said to be free, also if nobody asked for their time."""
+    """What falls due: holds that ran out, groups a day before their start."""
     await expiry.sweep(session, event.due_at, now)
+    await groups.decide(session, event.due_at, now)

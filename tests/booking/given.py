@@ -131,6 +131,17 @@ async def a_coach(
     return coach_id
 
 
+GROUPS = {"enabled": True, "capacity": 3, "min_participants": 1}
+
+
+async def a_coach_of_groups(
+    service: Service, *, group: dict[str, Any] | None = None, **options: Any
+) -> UUID:
+    """Up to three students at 20 dollars an hour each, one is enough."""
+    policy = options.pop("policy", {}) | {"group": GROUPS | (group or {})}
+    return await a_coach(service, policy=policy, **({"group_rate": 2000} | options))
+
+
 async def put(
     service: Service, coach_id: UUID, what: str, body: dict[str, Any]
 ) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     extract,
+    func,
     literal,
     or_,
     select,
@@ -36,7 +38,8 @@ from services.booking.domain.lifecycle import COUNTED, LIVE, Status
 from services.booking.domain.policy import LONGEST, Policy
 from services.booking.domain.reasons import covers
 from services.booking.domain.schedule import Schedule
-from services.booking.domain.slots import Busy, Calendar, relevant
+from services.booking.domain.seats import Kind
+from services.booking.domain.slots import Busy, Calendar, OpenGroup, relevant
 from services.booking.models import Coach, Seat, Session, StoredPolicy, StoredSchedule
 from shared.errors import InvalidRequest, NotFound
 from shared.statements import Statement
@@ -58,26 +61,35 @@ class Offer:
     listed: bool
     currency: str
     hourly_rate: int
+    group_rate: int | None
     game_rates: dict[str, int | None]
     schedule: Schedule
     policy: Policy
     known: bool
 
-    def rate(self, game: str | None, where: str) -> int:
+    @property
+    def has_groups(self) -> bool:
+        return self.policy.group.enabled and self.group_rate is not None
+
+    def rate(
+        self, game: str | None, where: str = "query.game", kind: Kind = "individual"
+    ) -> int:
         """Minor units an hour; InvalidRequest on the field `where` for another game."""
-        if game is None:
-            return self.hourly_rate
-        if game not in self.game_rates:
+        if game is not None and game not in self.game_rates:
             raise InvalidRequest(
                 "The coach does not teach this game.",
                 errors=[{"field": where, "message": "is not a game of this coach"}],
             )
-        own = self.game_rates[game]
+        if kind == "group" and self.group_rate is not None:
+            return self.group_rate
+        own = None if game is None else self.game_rates[game]
         return self.hourly_rate if own is None else own
 
-    def calendar(self, busy: Sequence[Busy], now: datetime) -> Calendar:
+    def calendar(
+        self, busy: Sequence[Busy], now: datetime, groups: Sequence[OpenGroup] = ()
+    ) -> Calendar:
         return Calendar(
-            self.schedule, self.policy, busy, now, not self.known, self.listed
+            self.schedule, self.policy, busy, now, not self.known, self.listed, groups
         )
 
 
@@ -93,11 +105,12 @@ async def read_offer(
     )
     if not rows:
         raise NotFound(f"There is no coach {coach_id}.")
-    listed, currency, hourly_rate, game_rates, schedule, policy, known = rows[0]
+    listed, currency, rate, group_rate, game_rates, schedule, policy, known = rows[0]
     return Offer(
         listed,
         currency,
-        hourly_rate,
+        rate,
+        group_rate,
         game_rates,
         schedule_in(schedule) if schedule else EMPTY,
         policy_in(policy) if policy else Policy(),
@@ -113,18 +126,60 @@ async def read_busy(
     until: datetime,
     now: datetime,
 ) -> list[Busy]:
-    """All that decides about starts in `[since, until)`, in one query."""
+    """The busy times that decide about starts in `[since, until)`, in one query."""
+    params = _asked(coach_id, offer, since, until, now)
+    query = BUSY_WITH_NEW_STUDENTS if _counts_students(offer) else BUSY
+    return [Busy._make(row) for row in await query.fetch(connection, **params)]
+
+
+async def read_calendar(
+    connection: asyncpg.Connection,
+    coach_id: UUID,
+    student_id: UUID | None,
+    offer: Offer,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+) -> Calendar:
+    """All that decides about starts in `[since, until)` for the student, in one query.
+
+    Without groups on offer it does not cost what looking for them costs.
+    """
+    if not offer.has_groups:
+        busy = await read_busy(connection, coach_id, offer, since, until, now)
+        return offer.calendar(busy, now)
+    params = _asked(coach_id, offer, since, until, now) | {"student_id": student_id}
+    query = GROUPS_WITH_NEW_STUDENTS if _counts_students(offer) else GROUPS
+    rows = await query.fetch(connection, **params)
+    busy = [Busy._make(row[:BUSY_FIELDS]) for row in rows]
+    groups = [_group(row) for row in rows if row["kind"] == "group"]
+    return offer.calendar(busy, now, groups)
+
+
+BUSY_FIELDS = len(Busy._fields)
+
+
+def _group(row: asyncpg.Record) -> OpenGroup:
+    minutes = (row["ends_at"] - row["starts_at"]) // MINUTE
+    rest = (row[name] for name in ("game", "capacity", "taken", "mine"))
+    return OpenGroup(row["id"], row["starts_at"], minutes, *rest)
+
+
+def _counts_students(offer: Offer) -> bool:
+    return offer.policy.max_students_per_week is not None
+
+
+def _asked(
+    coach_id: UUID, offer: Offer, since: datetime, until: datetime, now: datetime
+) -> dict[str, Any]:
     low, high = relevant(offer.schedule, since, until)
-    capped = offer.policy.max_students_per_week is not None
-    rows = await (BUSY_WITH_NEW_STUDENTS if capped else BUSY).fetch(
-        connection,
-        coach_id=coach_id,
-        earliest=low - timedelta(minutes=LONGEST),
-        since=low,
-        until=high,
-        now=now,
-    )
-    return [Busy._make(row) for row in rows]
+    return {
+        "coach_id": coach_id,
+        "earliest": low - timedelta(minutes=LONGEST),
+        "since": low,
+        "until": high,
+        "now": now,
+    }
 
 
 MINUTE = timedelta(minutes=1)
@@ -133,12 +188,12 @@ MINUTE = timedelta(minutes=1)
 async def conflicts(
     session: AsyncSession, coach_id: UUID, now: datetime
 ) -> list[Session]:
-    """Live future sessions that the stored hours or lengths would not allow."""
+    """Live future sessions that the stored hours, lengths or kinds would not allow."""
     # read anew: what this transaction wrote is what is asked about
     schedule = await session.get(StoredSchedule, coach_id, populate_existing=True)
     policy = await session.get(StoredPolicy, coach_id, populate_existing=True)
     hours = schedule_of(schedule.document) if schedule else EMPTY
-    lengths = (policy_of(policy.document) if policy else Policy()).durations
+    terms = policy_of(policy.document) if policy else Policy()
     sold = (
         sqlmodel.select(Session)
         .where(
@@ -153,7 +208,8 @@ async def conflicts(
         each
         for each in await session.exec(sold)
         if not covers(hours, each.starts_at, each.ends_at)
-        or (each.ends_at - each.starts_at) // MINUTE not in lengths
+        or (each.ends_at - each.starts_at) // MINUTE not in terms.durations
+        or (each.kind == "group" and not terms.group.enabled)
     ]
 
 
@@ -198,6 +254,7 @@ def _offer() -> Select[*tuple[Any, ...]]:
             col(Coach.listed),
             col(Coach.currency),
             col(Coach.hourly_rate),
+            col(Coach.group_rate),
             col(Coach.game_rates),
             cast(col(StoredSchedule.document), Text),
             cast(col(StoredPolicy.document), Text),
@@ -209,14 +266,15 @@ def _offer() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+def _busy(opened: ColumnElement[int], *more: Any) -> Select[*tuple[Any, ...]]:
     return select(
-        col(Session.starts_at),
-        col(Session.ends_at),
+        col(Session.starts_at).label("starts_at"),
+        col(Session.ends_at).label("ends_at"),
         _minutes(col(Session.starts_at) - col(Session.blocked_from)),
         _minutes(col(Session.blocked_until) - col(Session.ends_at)),
         literal(True),
         opened,
+        *more,
     ).where(
         col(Session.coach_id) == COACH,
         col(Session.starts_at) >= bindparam("earliest"),  # what the index can use
@@ -226,12 +284,35 @@ def _busy(opened: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     )
 
 
+def _seats() -> Select[int]:
+    """How many seats of this session count."""
+    return (
+        select(func.count())
+        .where(col(Seat.session_id) == col(Session.id), _seat_counts(Seat, NOW))
+        .correlate(Session)
+    )
+
+
+def _group_columns() -> list[Any]:
+    """What `_group` reads; the seats are counted for groups only."""
+    is_group = col(Session.kind) == "group"
+    mine = _seats().where(col(Seat.student_id) == STUDENT).scalar_subquery()
+    return [
+        col(Session.id).label("id"),
+        col(Session.kind).label("kind"),
+        col(Session.game).label("game"),
+        col(Session.capacity).label("capacity"),
+        case((is_group, _seats().scalar_subquery()), else_=0).label("taken"),
+        case((is_group, mine > 0), else_=False).label("mine"),
+    ]
+
+
 def _minutes(length: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(extract("epoch", length), Integer) // 60
 
 
-def _opened() -> ColumnElement[bool]:
-    """Whether a student of this session had none with the coach before."""
+def _opened() -> ColumnElement[int]:
+    """How many students of this session had none with the coach before."""
     seat, other, earlier = aliased(Seat), aliased(Seat), aliased(Session)
     before = (
         select(col(other.id))
@@ -246,15 +327,18 @@ def _opened() -> ColumnElement[bool]:
         .exists()
     )
     return (
-        select(col(seat.id))
+        select(func.count())
+        .select_from(seat)
         .where(
             col(seat.session_id) == col(Session.id), _seat_counts(seat, NOW), ~before
         )
         .correlate(Session)
-        .exists()
+        .scalar_subquery()
     )
 
 
 OFFER = Statement(_offer())
-BUSY = Statement(_busy(literal(False)))
+BUSY = Statement(_busy(literal(0)))
 BUSY_WITH_NEW_STUDENTS = Statement(_busy(_opened()))
+GROUPS = Statement(_busy(literal(0), *_group_columns()))
+GROUPS_WITH_NEW_STUDENTS = Statement(_busy(_opened(), *_group_columns()))

@@ -1,11 +1,11 @@
 """Holds that ran out: free on every read at once, and said to be free by these."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, or_, update
+from sqlalchemy import ColumnElement, Row, and_, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -37,11 +37,23 @@ async def expire_holds_of(
     The exclusion constraints know no clock, so this comes before every insert, under
     the locks of both.
     """
+    sold_in_part = and_(
+        col(Session.kind) == "group", col(Session.status) == Status.CONFIRMED
+    )
     of_coach = select(Session.id).where(
-        col(Session.coach_id) == coach_id, col(Session.status) == Status.HELD
+        col(Session.coach_id) == coach_id,
+        or_(col(Session.status) == Status.HELD, sold_in_part),
     )
     theirs = or_(col(Seat.student_id) == student_id, col(Seat.session_id).in_(of_coach))
     while await _expire(session, now, now, theirs):
+        pass
+
+
+async def expire_holds_in(
+    session: AsyncSession, session_ids: Collection[UUID], now: datetime
+) -> None:
+    """Expire what ran out in these sessions; the caller has locked their seats."""
+    while await _expire(session, now, now, col(Seat.session_id).in_(session_ids)):
         pass
 
 

@@ -9,15 +9,16 @@ from sqlalchemy import and_, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from services.booking.actions import expiry, history
-from services.booking.actions.calendars import Offer, read_busy, read_offer
+from services.booking.actions.calendars import Offer, read_calendar, read_offer
 from services.booking.actions.locks import lock_people
 from services.booking.actions.payments import confirmation
 from services.booking.domain.holds import HOUR, Hold, require_room
 from services.booking.domain.lifecycle import LIVE, Status
 from services.booking.domain.listing import nearest
-from services.booking.domain.policy import require_duration
+from services.booking.domain.policy import Group, require_duration
 from services.booking.domain.pricing import price, require_chargeable, step_of
 from services.booking.domain.problems import (
     OwnSlot,
@@ -26,8 +27,15 @@ from services.booking.domain.problems import (
     SlotTaken,
     StudentBusy,
 )
-from services.booking.domain.reasons import Code, for_others, reasons
-from services.booking.domain.slots import Calendar, slots
+from services.booking.domain.reasons import Code, for_others
+from services.booking.domain.seats import (
+    Wish,
+    against,
+    group_at,
+    require_kind,
+    starts,
+)
+from services.booking.domain.slots import Calendar, OpenGroup
 from services.booking.models import Seat, Session
 from services.booking.schemas.sessions import SessionRequest
 from services.booking.schemas.slots import Alternative
@@ -38,7 +46,7 @@ from shared.ids import new_id
 from shared.inputs import Money
 from shared.statements import in_transaction
 
-LOST = {Code.BUSY, Code.BUFFER}
+LOST = {Code.BUSY, Code.BUFFER, Code.GROUP_FULL}
 """Reasons that say that another student was faster."""
 
 NEARBY = timedelta(days=3)
@@ -73,15 +81,16 @@ async def hold_seat(
     connection = await in_transaction(session)
     offer = await read_offer(connection, wanted.coach_id, student_id, now)
     require_duration(offer.policy, wanted.duration_minutes, "body.duration_minutes")
-    rate, step = offer.rate(wanted.game, "body.game"), step_of(offer.currency)
-    amount = price(rate, wanted.duration_minutes, step)
+    require_kind(offer.has_groups, wanted.kind, "body.kind")
+    rate = offer.rate(wanted.game, "body.game", wanted.kind)
+    amount = price(rate, wanted.duration_minutes, step_of(offer.currency))
     require_chargeable(amount, "body.duration_minutes")
     cost = Money(amount=amount, currency=offer.currency)
     await _require_room(session, student_id, wanted, cost, now)
-    await _require_offered(session, wanted, offer, cost, now)
+    group = await _require_offered(session, student_id, wanted, offer, cost, now)
     if wanted.expected_price not in (None, cost):
         raise PriceChanged("Confirm the new price.", price=cost.model_dump())
-    return await _place(session, student_id, wanted, offer, cost, terms, now)
+    return await _place(session, student_id, wanted, offer, cost, terms, now, group)
 
 
 def _end(wanted: SessionRequest) -> datetime:
@@ -131,37 +140,41 @@ def _hold(seat: Seat, coach_id: UUID) -> Hold | None:
 
 async def _require_offered(
     session: AsyncSession,
+    student_id: UUID,
     wanted: SessionRequest,
     offer: Offer,
     cost: Money,
     now: datetime,
-) -> None:
+) -> OpenGroup | None:
+    """Return the group that the student joins, None for a session of its own."""
     since, until = wanted.start - NEARBY, wanted.start + NEARBY
     connection = await in_transaction(session)
-    busy = await read_busy(connection, wanted.coach_id, offer, since, until, now)
-    calendar = offer.calendar(busy, now)
-    against = reasons(calendar, wanted.duration_minutes, wanted.start)
-    if not against:
-        return
-    others = _alternatives(calendar, wanted, cost)
-    if all(reason.code in LOST for reason in against):
+    calendar = await read_calendar(
+        connection, wanted.coach_id, student_id, offer, since, until, now
+    )
+    wish = Wish(wanted.duration_minutes, wanted.kind, wanted.game)
+    found = against(calendar, wish, wanted.start)
+    if not found:
+        joins = wish.kind == "group"
+        return group_at(calendar, wish, wanted.start) if joins else None
+    others = _alternatives(calendar, wish, wanted.start, cost)
+    if all(reason.code in LOST for reason in found):
         raise SlotTaken("Choose another time.", alternatives=others)
     raise SlotNotOffered(
         "Choose another time.",
-        reasons=[reason._asdict() for reason in for_others(against)],
+        reasons=[reason._asdict() for reason in for_others(found)],
         alternatives=others,
     )
 
 
 def _alternatives(
-    calendar: Calendar, wanted: SessionRequest, cost: Money
+    calendar: Calendar, wish: Wish, wanted: datetime, cost: Money
 ) -> list[dict[str, Any]]:
-    length = timedelta(minutes=wanted.duration_minutes)
-    around = (wanted.start - NEARBY, wanted.start + NEARBY)
-    free = slots(calendar, wanted.duration_minutes, *around)
+    length = timedelta(minutes=wish.minutes)
+    free = starts(calendar, wish, wanted - NEARBY, wanted + NEARBY)
     return [
         Alternative(start=start, end=start + length, price=cost).model_dump(mode="json")
-        for start in nearest(free, wanted.start)
+        for start in nearest(free, wanted)
     ]
 
 
@@ -173,17 +186,31 @@ async def _place(
     cost: Money,
     terms: Terms,
     now: datetime,
+    group: OpenGroup | None,
 ) -> UUID:
-    """Write the session and the seat, with all terms of this moment, and say so.
+    """Write the session, unless it is joined, and the seat, and say so.
 
-    The check before was made under the locks; the constraints have the last word
-    all the same. ON CONFLICT, because plain inserts that race deadlock.
+    Both bear all terms of this moment. The check before was made under the locks; the
+    constraints have the last word all the same. ON CONFLICT, because plain inserts that
+    race deadlock.
     """
-    booked, seat = _rows(student_id, wanted, offer, cost, terms, now)
-    if not await _insert(session, booked):
+    booked = _session(wanted, offer, cost)
+    if group is not None:
+        booked = (await session.exec(_joined(group.id))).one()
+    elif not await _insert(session, booked):
         raise SlotTaken("Choose another time.", alternatives=[])
+    seat = _seat(student_id, booked, wanted, offer, cost, terms, now)
     if not await _insert(session, seat):
         raise StudentBusy("Choose a time at which you are free.")
+    if group is not None:
+        await history.follow_seats(session, [booked.id])
+    await _tell(session, seat, booked, now)
+    return booked.id
+
+
+async def _tell(
+    session: AsyncSession, seat: Seat, booked: Session, now: datetime
+) -> None:
     step = {
         "seat_id": seat.id,
         "at": now,
@@ -199,7 +226,12 @@ async def _place(
         if seat.status is Status.HELD
         else confirmation(seat, booked, "free", now),
     )
-    return booked.id
+
+
+def _joined(session_id: UUID) -> SelectOfScalar[Session]:
+    """What another seat has just changed is read again."""
+    query = select(Session).where(col(Session.id) == session_id)
+    return query.execution_options(populate_existing=True)
 
 
 async def _insert(session: AsyncSession, row: Session | Seat) -> bool:
@@ -213,45 +245,51 @@ async def _insert(session: AsyncSession, row: Session | Seat) -> bool:
     return placed.first() is not None
 
 
-def _rows(
+def _session(wanted: SessionRequest, offer: Offer, cost: Money) -> Session:
+    end, policy = _end(wanted), offer.policy
+    group = policy.group if wanted.kind == "group" else Group()
+    return Session(
+        id=new_id(),
+        coach_id=wanted.coach_id,
+        starts_at=wanted.start,
+        ends_at=end,
+        blocked_from=wanted.start - timedelta(minutes=policy.buffer_before),
+        blocked_until=end + timedelta(minutes=policy.buffer_after),
+        status=Status.HELD if cost.amount else Status.CONFIRMED,
+        kind=wanted.kind,
+        game=wanted.game,
+        capacity=group.capacity,
+        min_participants=group.min_participants,
+    )
+
+
+def _seat(
     student_id: UUID,
+    booked: Session,
     wanted: SessionRequest,
     offer: Offer,
     cost: Money,
     terms: Terms,
     now: datetime,
-) -> tuple[Session, Seat]:
-    start, end, policy = wanted.start, _end(wanted), offer.policy
-    status = Status.HELD if cost.amount else Status.CONFIRMED
-    booked = Session(
-        id=new_id(),
-        coach_id=wanted.coach_id,
-        starts_at=start,
-        ends_at=end,
-        blocked_from=start - timedelta(minutes=policy.buffer_before),
-        blocked_until=end + timedelta(minutes=policy.buffer_after),
-        status=status,
-        kind=wanted.kind,
-        game=wanted.game,
-    )
-    seat = Seat(
+) -> Seat:
+    expires = min(now + terms.hold, booked.starts_at)
+    return Seat(
         id=new_id(),
         session_id=booked.id,
         student_id=student_id,
-        starts_at=start,
-        ends_at=end,
-        status=status,
+        starts_at=booked.starts_at,
+        ends_at=booked.ends_at,
+        status=Status.HELD if cost.amount else Status.CONFIRMED,
         price=cost.amount,
         currency=cost.currency,
         fee_percent=terms.fee_percent,
-        tiers=[list(tier) for tier in policy.cancellation_tiers],
+        tiers=[list(tier) for tier in offer.policy.cancellation_tiers],
         goals=wanted.goals,
         created_at=now,
         # never past the start: what cannot be cancelled must not be paid for late
-        hold_expires_at=min(now + terms.hold, start) if cost.amount else None,
+        hold_expires_at=expires if cost.amount else None,
         confirmed_at=None if cost.amount else now,
     )
-    return booked, seat
 
 
 def _held(seat: Seat, booked: Session, now: datetime) -> SeatHeldV1:

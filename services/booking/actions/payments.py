@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import func, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -14,7 +14,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.booking.actions import expiry, history
 from services.booking.actions.locks import lock_people
 from services.booking.actions.sessions import shown_status
-from services.booking.domain.lifecycle import RefundStatus, Status
+from services.booking.domain.groups import Fate, deadline
+from services.booking.domain.lifecycle import LIVE, RefundStatus, Status
 from services.booking.models import (
     Coach,
     RefusedPayment,
@@ -111,7 +112,11 @@ async def note_refund(
 async def _lock_seats(
     session: AsyncSession, seat_ids: Sequence[UUID]
 ) -> Sequence[tuple[Seat, Session]]:
-    """The seats with their sessions, alone with them and with their people's times."""
+    """The seats, alone with them and with their people's times, and their sessions.
+
+    The sessions are not locked: another seat of a group may be expiring, and its turn
+    comes before theirs.
+    """
     of_seats = col(Seat.id).in_(seat_ids)
     joined = col(Seat.session_id) == col(Session.id)
     who = select(Session.coach_id, Seat.student_id).join(Seat, joined).where(of_seats)
@@ -122,7 +127,7 @@ async def _lock_seats(
         .join(Session, joined)
         .where(of_seats)
         .order_by(col(Seat.id))
-        .with_for_update()
+        .with_for_update(of=Seat)
     )
     return (await session.exec(rows)).all()
 
@@ -184,6 +189,8 @@ async def _confirm_late(
         return "coach_unavailable"
     if booked.starts_at <= now:
         return "too_late"
+    if refusal := await _refused_by_group(session, booked, now):
+        return refusal
     try:
         async with session.begin_nested():
             seat.payment_id = payment.payment_id
@@ -196,6 +203,24 @@ async def _confirm_late(
         if SLOT_TAKEN in str(error.orig):
             return "slot_taken"
         raise
+    return None
+
+
+async def _refused_by_group(
+    session: AsyncSession, booked: Session, now: datetime
+) -> str | None:
+    """Why a seat that expired cannot come back into its session."""
+    if booked.fate is Fate.CALLED_OFF:
+        return "called_off"
+    live = select(func.count()).where(
+        col(Seat.session_id) == booked.id, col(Seat.status).in_(LIVE)
+    )
+    taken = (await session.exec(live)).one()
+    if taken >= booked.capacity:
+        return "group_full"
+    short = taken + 1 < booked.min_participants and booked.fate is None
+    if short and now >= deadline(booked.starts_at):
+        return "too_few_participants"
     return None
 
 

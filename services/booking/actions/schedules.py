@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import calendars
+from services.booking.actions import calendars, coaches, groups
 from services.booking.actions.coaches import get_coach
 from services.booking.actions.documents import policy_of, schedule_of
 from services.booking.actions.locks import lock_people
@@ -87,11 +87,13 @@ async def replace_policy(
     """
     document = body.model_dump(mode="json")
     faults = policy_errors(policy_of(document))
-    if body.group.enabled:
-        message = "group sessions are not offered yet"
+    if body.group.enabled and not await coaches.has_group_rate(session, coach_id):
+        message = "needs a group rate in the coach's profile"
         faults.append({"field": "body.group.enabled", "message": message})
     _refuse_faults(faults)
     version = await _replace(session, StoredPolicy, coach_id, document, if_match)
+    if body.group.enabled:
+        await groups.enlarge(session, coach_id, body.group.capacity, now)
     return Stored(body, version), await _affected(session, coach_id, now)
 
 

@@ -8,11 +8,12 @@ from typing import Literal
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, false, or_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.domain.lifecycle import MOST_ALIVE, Status
+from services.booking.domain.groups import Fate
+from services.booking.domain.lifecycle import LIVE, MOST_ALIVE, Status
 from services.booking.models import Move, Seat, Session
 from services.booking.schemas.sessions import (
     Moment,
@@ -101,19 +102,27 @@ def _past(expires_at: datetime | None, now: datetime) -> bool:
 def _visible(
     caller: Caller, wanted: SessionFilter, now: datetime
 ) -> ColumnElement[bool]:
-    """The sessions with a seat that the caller may see and that has the status."""
+    """Sessions with a seat the caller may see; the most alive one has the status."""
     mine = {
         "student": col(Seat.student_id) == caller.id,
         "coach": col(Session.coach_id) == caller.id,
     }
-    conditions = [col(Seat.session_id) == col(Session.id)]
+    seen: ColumnElement[bool] = true()
     if wanted.role is not None:
-        conditions.append(mine[wanted.role])
+        seen = mine[wanted.role]
     elif "admin" not in caller.roles:
-        conditions.append(or_(*mine.values()))
-    if wanted.status is not None:
-        conditions.append(_has_status(wanted.status, now))
-    return select(Seat.id).where(*conditions).correlate(Session).exists()
+        seen = or_(*mine.values())
+    if wanted.status is None:
+        return _with_seat(seen)
+    more = MOST_ALIVE[: MOST_ALIVE.index(wanted.status)]
+    more_alive = or_(false(), *(_has_status(each, now) for each in more))
+    has = _has_status(wanted.status, now)
+    return and_(_with_seat(seen, has), ~_with_seat(seen, more_alive))
+
+
+def _with_seat(*which: ColumnElement[bool]) -> ColumnElement[bool]:
+    of_session = col(Seat.session_id) == col(Session.id)
+    return select(Seat.id).where(of_session, *which).correlate(Session).exists()
 
 
 def _has_status(status: Status, now: datetime) -> ColumnElement[bool]:
@@ -147,7 +156,10 @@ async def _views(
             if sees_all or seat.student_id == caller.id
         ]
         if seats:
-            views[row.id] = _session_view(row, seats, sees_all)
+            left = row.capacity - sum(
+                shown_status(seat, now) in LIVE for seat in seats_of[row.id]
+            )
+            views[row.id] = _session_view(row, seats, max(0, left), sees_all)
     return views
 
 
@@ -195,8 +207,11 @@ def _refund(seat: Seat) -> Refund | None:
     )
 
 
-def _session_view(row: Session, seats: list[SeatView], sees_all: bool) -> SessionView:
-    shown = min(seats, key=lambda seat: MOST_ALIVE.index(seat.status))
+def _session_view(
+    row: Session, seats: list[SeatView], left: int, sees_all: bool
+) -> SessionView:
+    # of several that are alike the latest: a student may have come back
+    shown = min(reversed(seats), key=lambda seat: MOST_ALIVE.index(seat.status))
     return SessionView(
         **dict(shown),
         id=row.id,
@@ -207,6 +222,10 @@ def _session_view(row: Session, seats: list[SeatView], sees_all: bool) -> Sessio
         game=row.game,
         kind=row.kind,
         start_version=row.start_version,
+        capacity=row.capacity,
+        seats_left=left,
+        min_participants=row.min_participants,
+        runs=row.kind == "individual" or row.fate is Fate.RUNS,
         join_url=None,
         proposals=[],
         seats=seats if sees_all else None,

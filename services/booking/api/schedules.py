@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Header, Response
 
-from services.booking.actions import schedules
+from services.booking.actions import coaches, schedules
 from services.booking.schemas.schedules import (
     PolicyBody,
     ScheduleBody,
@@ -23,7 +23,7 @@ from shared.errors import (
     Unauthorized,
 )
 from shared.idempotency import make_router
-from shared.web import InjectedClock, Transaction, problems
+from shared.web import InjectedClock, InjectedSessions, Transaction, problems
 
 router = make_router(prefix="/v1/coaches/{coach_id}", tags=["schedules"])
 
@@ -87,13 +87,20 @@ async def put_policy(
     coach_id: UUID,
     body: PolicyBody,
     caller: Coach,
+    sessions: InjectedSessions,
     session: Transaction,
     clock: InjectedClock,
     response: Response,
     if_match: IfMatch = None,
 ) -> StoredPolicyView:
-    """Replace the whole policy. Sold sessions keep the terms they were sold on."""
+    """Replace the whole policy. Sold sessions keep the terms they were sold on.
+
+    Groups need a group rate in the profile. A capacity that is raised holds for groups
+    that are open, too; a lowered one holds for new ones.
+    """
     _only_self(caller.id, coach_id)
+    if body.group.enabled:
+        await coaches.wait_for_group_rate(sessions, coach_id)
     stored, affected = await schedules.replace_policy(
         session, coach_id, body, if_match, clock.now()
     )

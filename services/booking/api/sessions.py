@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
-from services.booking.actions import cancellation, holds, sessions
+from services.booking.actions import cancellation, groups, holds, sessions
 from services.booking.actions.holds import Terms
 from services.booking.actions.sessions import SessionFilter
 from services.booking.domain.lifecycle import Status
@@ -25,7 +25,7 @@ from services.booking.schemas.sessions import (
     SessionRequest,
     SessionView,
 )
-from shared.auth import SignedIn, Student
+from shared.auth import Coach, SignedIn, Student
 from shared.errors import (
     BadRequest,
     Forbidden,
@@ -125,10 +125,13 @@ async def cancel(
 ) -> SessionView:
     """Give the seat up and get back what the quote says at this moment.
 
-    A coach and an admin give a reason. A student cannot cancel from the start on.
+    A student gives up its own seat, until the start. A coach and an admin give a
+    reason; they cancel the whole session, or of a group the seat they name.
     """
     now = clock.now()
-    await cancellation.cancel(session, session_id, caller, body.reason, now)
+    await cancellation.cancel(
+        session, session_id, caller, body.reason, now, body.seat_id
+    )
     return await sessions.get_session(session, session_id, caller, now)
 
 
@@ -137,7 +140,31 @@ async def cancel(
     responses=problems(Unauthorized, NotFound, WrongStatus, InvalidRequest),
 )
 async def quote(
-    session_id: UUID, caller: SignedIn, session: Transaction, clock: InjectedClock
+    session_id: UUID,
+    caller: SignedIn,
+    session: Transaction,
+    clock: InjectedClock,
+    seat_id: UUID | None = None,
 ) -> Quote:
-    """What cancelling at this moment would give back. Nothing changes."""
-    return await cancellation.quote(session, session_id, caller, clock.now())
+    """What cancelling at this moment would give back. Nothing changes.
+
+    Coach and admin may ask about one seat of a group, `seat_id`, instead of all.
+    """
+    return await cancellation.quote(session, session_id, caller, clock.now(), seat_id)
+
+
+@router.post(
+    "/{session_id}/run",
+    responses=problems(Unauthorized, Forbidden, NotFound, WrongStatus, InvalidRequest),
+)
+async def run(
+    session_id: UUID, caller: Coach, session: Transaction, clock: InjectedClock
+) -> SessionView:
+    """Let a group take place however few take part.
+
+    Possible until 24 hours before its start; a group below its `min_participants` is
+    called off then. Said again, it changes nothing.
+    """
+    now = clock.now()
+    await groups.run(session, session_id, caller, now)
+    return await sessions.get_session(session, session_id, caller, now)

@@ -13,8 +13,10 @@ from services.booking.domain.problems import WrongStatus
 GRACE = timedelta(minutes=15)
 """After its confirmation a student may give a seat back for nothing."""
 
-Party = Literal["student", "coach", "admin"]
-Rule = Literal["hold", "grace", "coach", "admin", "tier", "moved"]
+Party = Literal["student", "coach", "admin", "system"]
+"""Who cancels; the system does so when a group lacks participants."""
+
+Rule = Literal["hold", "grace", "coach", "admin", "system", "tier", "moved"]
 
 
 @dataclass(frozen=True, slots=True)

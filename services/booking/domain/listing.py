@@ -93,10 +93,11 @@ def _of_day(starts: Sequence[int], length: int, zone: str, day: int) -> list[Slo
 @lru_cache(maxsize=1 << 15)
 def _slot(at: int, length: int, ahead: int) -> Slot:
     """Cached: coaches and requests share their quarter hours."""
-    return Slot(_zulu(at), _zulu(at + length), _stamp(at + ahead) + _suffix(ahead))
+    return Slot(zulu(at), zulu(at + length), _stamp(at + ahead) + _suffix(ahead))
 
 
-def _zulu(at: int) -> str:
+def zulu(at: int) -> str:
+    """The label of an instant in UTC; labels sort as their instants do."""
     return _stamp(at) + "Z"
 
 

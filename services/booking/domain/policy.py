@@ -132,8 +132,9 @@ def _duration_faults(durations: Sequence[int]) -> Iterator[Fault]:
 
 
 def _group_faults(group: Group) -> Iterator[Fault]:
-    if not 1 <= group.capacity <= LARGEST_GROUP:
-        yield "group.capacity", f"must be from 1 to {LARGEST_GROUP}"
+    least = 2 if group.enabled else 1
+    if not least <= group.capacity <= LARGEST_GROUP:
+        yield "group.capacity", f"must be from {least} to {LARGEST_GROUP}"
     elif not 1 <= group.min_participants <= group.capacity:
         yield "group.min_participants", "must be from 1 to the capacity"
 

@@ -4,7 +4,10 @@ from shared.errors import Conflict, InvalidRequest, Problem, TooManyRequests
 
 
 class SlotTaken(Conflict):
-    """Somebody else was faster. `alternatives`: up to five `{start, end, price}`."""
+    """Somebody else was faster, also at the last seat of a group.
+
+    `alternatives`: up to five `{start, end, price}` of the same kind.
+    """
 
     slug = "slot-taken"
     title = "This time has just been taken"
@@ -44,6 +47,10 @@ class SlotNotOffered(Problem):
 
 class DurationNotOffered(InvalidRequest):
     """The coach offers no sessions of that length at any time."""
+
+
+class KindNotOffered(InvalidRequest):
+    """The coach offers no group sessions: none by policy, or without a group rate."""
 
 
 class OwnSlot(Problem):

@@ -63,7 +63,7 @@ def reasons(calendar: Calendar, minutes: int, start: datetime) -> list[Reason]:
         return [
             *_about_hours(calendar, minutes, at),
             *_about_times(calendar, minutes, at),
-            *_about_limits(calendar, at),
+            *about_limits(calendar, at),
         ]
     return list(_about_span(calendar, at))
 
@@ -120,7 +120,8 @@ def _about_times(calendar: Calendar, minutes: int, at: float) -> Iterator[Reason
         yield Reason(Code.BUFFER, "It is too close to another session of the coach.")
 
 
-def _about_limits(calendar: Calendar, at: float) -> Iterator[Reason]:
+def about_limits(calendar: Calendar, at: float) -> Iterator[Reason]:
+    """Notice, horizon, caps and the pause: what also binds who joins a session (S6)."""
     yield from _about_span(calendar, at)
     full = [
         why

@@ -25,7 +25,8 @@ FieldError = dict[str, str]
 class Span(NamedTuple):
     """Minutes of a local day. `end <= start` or 1440 ends on the next local day (S1).
 
-    Equal bounds are therefore 24 hours: no window is empty.
+    Equal bounds are refused: who means no time at all leaves the window out, and who
+    means a whole day writes 00:00 to 24:00.
     """
 
     start: int
@@ -164,6 +165,8 @@ def _span_faults(field: str, span: Span) -> Iterator[Fault]:
         yield f"{field}.start", "must be from 00:00 to 23:59"
     if not 0 <= span.end <= DAY:
         yield f"{field}.end", "must be from 00:00 to 24:00"
+    if span.start == span.end:
+        yield f"{field}.end", "must not be the start; a whole day is 00:00 to 24:00"
 
 
 def _overlaps(sorted_ranges: Sequence[tuple[int, int, str]]) -> Iterator[Fault]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise
 from math import ceil, floor
 from typing import NamedTuple
+from uuid import UUID
 
 from services.booking.domain.hours import Grid, Range, hours
 from services.booking.domain.policy import (
@@ -30,8 +31,8 @@ class Busy(NamedTuple):
     """A half-open time the coach is taken, with its snapshotted buffers in minutes.
 
     `counts` says that it is a session, which counts for the caps and keeps buffers;
-    a private appointment does neither (S5). `opened` says that it is the first session
-    of a student with this coach, one of the week's new students (S6).
+    a private appointment does neither (S5). `opened` is for how many of its students it
+    is the first session with this coach: the week's new students (S6).
     """
 
     start: datetime
@@ -39,15 +40,32 @@ class Busy(NamedTuple):
     before: int = 0
     after: int = 0
     counts: bool = True
-    opened: bool = False
+    opened: int = 0
+
+
+class OpenGroup(NamedTuple):
+    """A live group session, which is among the busy times as well.
+
+    `taken` counts the seats that are sold or held; `mine` says that the asking student
+    has one of them.
+    """
+
+    id: UUID
+    start: datetime
+    minutes: int
+    game: str | None
+    capacity: int
+    taken: int
+    mine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """All that decides what a coach offers to whom, for listing and booking (S9).
 
-    `busy` must hold all that overlaps `relevant(...)`. `accepting` is False for a coach
-    nobody can book; `policy.paused` refuses new students only.
+    `busy` must hold all that overlaps `relevant(...)`, `groups` those of it that can be
+    joined. `accepting` is False for a coach nobody can book; `policy.paused` refuses
+    new students only.
     """
 
     schedule: Schedule
@@ -56,6 +74,7 @@ class Calendar:
     now: datetime
     new_student: bool = True
     accepting: bool = True
+    groups: Sequence[OpenGroup] = ()
 
 
 def relevant(
@@ -167,7 +186,7 @@ def capped(
     if a_week is not None:
         yield f"At most {a_week} sessions a week.", _full(sold, edges[::7], a_week)
     if fresh is not None:
-        opened = sorted(e.start for e in calendar.busy if e.counts and e.opened)
+        opened = sorted(chain(*([e.start] * e.opened for e in calendar.busy)))
         weeks = _full(opened, edges[::7], fresh)
         yield f"At most {fresh} new students a week.", weeks
 

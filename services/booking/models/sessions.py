@@ -16,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
+from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import RefundStatus, Status
 from services.booking.models.base import Base
 from shared.db import enum_column
@@ -23,6 +24,8 @@ from shared.ids import new_id
 
 LIVE = "status IN ('held', 'confirmed', 'in_progress')"
 """The states that occupy time, as the predicate of the exclusion constraints."""
+
+ONE = {"server_default": "1"}
 
 
 class Coach(Base, table=True):
@@ -67,7 +70,8 @@ class Session(Base, table=True):
     The buffers are those of the policy when it was booked; `blocked_from` and
     `blocked_until` are the time widened by them. `status` is that of its most alive
     seat. `sequence` counts what a calendar has to be told (RFC 5545), `start_version`
-    the moves.
+    the moves. Capacity and participants are those of the policy when the first seat was
+    booked; `fate` is what was decided about a group as a whole, None until then.
     """
 
     __tablename__ = "sessions"
@@ -84,6 +88,24 @@ class Session(Base, table=True):
             "blocked_from <= starts_at AND blocked_until >= ends_at",
             "buffers_only_widen_a_session",
         ),
+        CheckConstraint(
+            "min_participants BETWEEN 1 AND capacity",
+            "a_session_has_room_for_those_it_needs",
+        ),
+        CheckConstraint(
+            "kind = 'group' OR capacity = 1", "only_a_group_has_several_seats"
+        ),
+        CheckConstraint(
+            f"fate <> 'called_off' OR NOT {LIVE}",
+            "what_was_called_off_does_not_take_place",
+        ),
+        Index(
+            "ix_sessions_undecided_groups",
+            "starts_at",
+            postgresql_where=text(
+                "kind = 'group' AND fate IS NULL AND status IN ('held', 'confirmed')"
+            ),
+        ),
         Index("ix_sessions_coach_start", "coach_id", "starts_at", "id"),
         Index("ix_sessions_start", "starts_at", "id"),
     )
@@ -99,6 +121,9 @@ class Session(Base, table=True):
     game: str | None
     sequence: int = 0
     start_version: int = 1
+    capacity: int = Field(default=1, sa_column_kwargs=ONE)
+    min_participants: int = Field(default=1, sa_column_kwargs=ONE)
+    fate: Fate | None = Field(default=None, sa_type=enum_column(Fate))
 
 
 class Seat(Base, table=True):

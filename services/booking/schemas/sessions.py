@@ -25,21 +25,29 @@ Reason = Annotated[Text, Field(max_length=500)]
 
 
 class SessionRequest(Input):
-    """The seat a student asks for; `expected_price` is the price it was shown."""
+    """The seat a student asks for; `expected_price` is the price it was shown.
+
+    The first seat of a group opens it and fixes game and length; who asks for the same
+    start and length joins it, and its game if it names none.
+    """
 
     coach_id: UUID
     start: Moment
     duration_minutes: Annotated[Int, Field(ge=1, le=1440, examples=[60])]
     game: Line | None = None
-    kind: Literal["individual"] = "individual"
+    kind: Literal["individual", "group"] = "individual"
     goals: Annotated[Text, Field(max_length=2000)] | None = None
     expected_price: Money | None = None
 
 
 class CancelRequest(Input):
-    """A coach and an admin must say why; a student may."""
+    """A coach and an admin must say why; a student may.
+
+    With `seat_id` a coach or an admin cancels this seat of a group only.
+    """
 
     reason: Reason | None = None
+    seat_id: UUID | None = None
 
 
 class Step(Output):
@@ -69,7 +77,7 @@ class SeatView(Output):
     goals: str | None
     price: Money
     hold_expires_at: Instant | None
-    cancelled_by: Literal["student", "coach", "admin"] | None
+    cancelled_by: Literal["student", "coach", "admin", "system"] | None
     no_show: Literal["student", "coach", "both"] | None
     refund: Refund | None
     payment_id: UUID | None
@@ -80,7 +88,8 @@ class SessionView(SeatView):
     """A session with the seat that concerns the caller.
 
     A student sees its own seat. A coach and an admin see all of them in `seats`, and
-    above the one that is most alive; `seats` is null for a student.
+    above the one that is most alive; `seats` is null for a student. `runs` is false as
+    long as a group may still be called off for want of participants.
     """
 
     id: UUID
@@ -91,16 +100,31 @@ class SessionView(SeatView):
     game: str | None
     kind: Literal["individual", "group"]
     start_version: int
+    capacity: int
+    seats_left: int
+    min_participants: int
+    runs: bool
     join_url: str | None
     proposals: list[Any]
     seats: list[SeatView] | None
+
+
+class SeatQuote(Output):
+    """What cancelling gives back for one seat."""
+
+    seat_id: UUID
+    percent: int
+    refund: Money
+    tier: str
+    free_until: Instant | None
 
 
 class Quote(Output):
     """What cancelling would give back at `quoted_at`.
 
     `tier` names the rule that says so; the student cancels free of charge until
-    `free_until`, if ever.
+    `free_until`, if ever. For a coach or an admin `refund` is the sum over all `seats`
+    that would be cancelled; `seats` is null for a student.
     """
 
     percent: int
@@ -108,3 +132,4 @@ class Quote(Output):
     tier: str
     free_until: Instant | None
     quoted_at: Instant
+    seats: list[SeatQuote] | None

@@ -7,7 +7,12 @@ from shared.inputs import Instant, Money, Output
 
 
 class SlotView(Output):
-    """`start` identifies it; `local_start` is the viewer's wall clock and offset."""
+    """`start` and `kind` identify it; `local_start` is the viewer's wall clock.
+
+    A free time is there once for each kind that the coach offers. A group that is open
+    is there until it is full, with the `game` its first seat fixed; `seats_left` of one
+    that is yet to be opened is all it will have.
+    """
 
     start: Instant
     end: Instant
@@ -15,6 +20,7 @@ class SlotView(Output):
     price: Money
     kind: Literal["individual", "group"]
     seats_left: int
+    game: str | None = None
 
 
 class DayView(Output):

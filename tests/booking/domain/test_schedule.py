@@ -70,7 +70,12 @@ def test_a_zone_that_is_not_in_the_database_is_refused(zone: str) -> None:
 
 def test_a_window_may_be_a_whole_day_and_touch_its_neighbours() -> None:
     assert faulty(weekly(*(Window(day, 0, 1440) for day in range(7)))) == []
-    assert faulty(weekly(*(Window(day, 540, 540) for day in range(7)))) == []
+
+
+@pytest.mark.parametrize("at", [0, 540, 1439])
+def test_a_window_of_no_length_is_refused(at: int) -> None:
+    assert faulty(weekly(Window(0, at, at))) == ["body.rules.0.end"]
+    assert faulty(special(Span(at, at))) == ["body.overrides.0.windows.0.end"]
 
 
 def test_midnight_is_an_end_as_24_00_and_never_a_start_as_that() -> None:
