@@ -44,6 +44,10 @@ servers: $(READY)
 test: $(READY) servers ## Run all tests; installs what they need on a bare Debian machine
 	@exec $(BIN)/python -m pytest
 
+.PHONY: nightly
+nightly: $(READY) servers ## Try the rules of booking on five times as many cases
+	@THOROUGH=5 exec $(BIN)/python -m pytest tests/booking
+
 .PHONY: races
 races: $(READY) servers ## Race for slots, twenty rounds instead of three
 	@RACE_ROUNDS=20 exec $(BIN)/python -m pytest tests/races -n 0

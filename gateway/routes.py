@@ -33,6 +33,7 @@ BOOKING = """
 GET PUT          /v1/coaches/{id}/schedule
 GET PUT          /v1/coaches/{id}/booking-policy
 GET              /v1/coaches/{id}/slots
+GET              /v1/coaches/{id}/slots/explain
 GET POST         /v1/sessions
 GET              /v1/sessions/{id}
 POST             /v1/sessions/{id}/cancel

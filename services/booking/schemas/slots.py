@@ -1,8 +1,12 @@
 """Free times, as anybody sees them."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from services.booking.domain.reasons import Code
+from services.booking.schemas.schedules import Rule
 from shared.inputs import Instant, Money, Output
 
 
@@ -33,6 +37,35 @@ class DayView(Output):
 class SlotsView(Output):
     timezone: str
     days: list[DayView]
+
+
+class ReasonView(Output):
+    """Why not, and a sentence for a person; `unavailable` is all that others learn."""
+
+    code: Code
+    detail: str
+
+
+class WouldOpen(Output):
+    """The one setting that alone would open the time, and the value it needs.
+
+    A field of the booking policy, or an entry of the schedule such as `rules.2`,
+    `overrides.0` or `time_off.1`; null takes the entry out.
+    """
+
+    setting: Annotated[str, Field(examples=["notice_minutes"])]
+    value: int | bool | Rule | None
+
+
+class Explanation(Output):
+    """Whether a time is offered, and everything that speaks against it.
+
+    `would_open` is for the coach, and null if no single setting would help.
+    """
+
+    offered: bool
+    reasons: list[ReasonView]
+    would_open: WouldOpen | None
 
 
 class Alternative(Output):

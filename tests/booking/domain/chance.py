@@ -1,12 +1,14 @@
 """Calendars made by chance, the same for the same seed."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from random import Random
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.booking.domain.policy import Policy
+from services.booking.domain.policy import Group, Policy
 from services.booking.domain.schedule import (
     Override,
     Schedule,
@@ -15,7 +17,10 @@ from services.booking.domain.schedule import (
     Window,
     schedule_errors,
 )
-from services.booking.domain.slots import Busy, Calendar
+from services.booking.domain.slots import Busy, Calendar, OpenGroup
+
+THOROUGH = int(os.environ.get("THOROUGH", "1"))
+"""How many times as many cases as usual are tried."""
 
 ZONES = [
     "Africa/Casablanca",
@@ -36,6 +41,9 @@ ZONES = [
 PLAIN_DATES = [date(2026, 6, 17), date(2027, 1, 1)]
 SKIPPED_DATE = date(2011, 12, 30)
 """Samoa went from Thursday the 29th to Saturday the 31st."""
+
+
+GAMES = [None, "chess", "go"]
 
 
 class Question(NamedTuple):
@@ -68,30 +76,35 @@ def question(chance: Random, zone: str) -> Question:
     minutes = chance.choice([15, 30, 45, 60, 90, 120, 300, 720])
     policy = _policy(chance, minutes)
     opening = datetime.combine(around, datetime.min.time(), UTC) - timedelta(days=2)
+    groups = [_group(chance, opening, minutes) for _ in range(chance.choice([0, 1, 4]))]
+    busy = [_busy(chance, opening) for _ in range(chance.choice([0, 0, 1, 3, 8]))]
+    busy += [_of_group(chance, group) for group in groups]
     calendar = Calendar(
         _schedule(chance, zone, around, opening),
         policy,
-        [_busy(chance, opening) for _ in range(chance.choice([0, 0, 1, 3, 8]))],
+        busy,
         _now(chance, opening, policy),
         new_student=chance.random() < 0.7,
         accepting=chance.random() < 0.97,
+        groups=groups,
     )
     return Question(calendar, minutes, viewer, around, first, first + timedelta(days=1))
 
 
 def _policy(chance: Random, minutes: int) -> Policy:
-    caps = [chance.choice([None, None, None, 1, 2, 4]) for _ in range(3)]
+    caps = [chance.choice([None] * 6 + [1, 2, 4]) for _ in range(3)]
     return Policy(
         durations=(minutes,),
         increment=chance.choice([15, 20, 30, 45, 60, 90, minutes]),
         buffer_before=chance.choice([0, 0, 5, 20]),
         buffer_after=chance.choice([0, 0, 10, 45]),
         notice_minutes=chance.choice([0, 0, 60, 1440]),
-        horizon_days=chance.choice([0, 1, 2, 60, 60, 60]),
+        horizon_days=chance.choice([0, 2, 4, 60, 60, 60, 60]),
         max_sessions_per_day=caps[0],
         max_sessions_per_week=caps[1],
         max_students_per_week=caps[2],
         paused=chance.random() < 0.05,
+        group=Group(True, chance.choice([2, 2, 3, 10]), 1),
     )
 
 
@@ -151,6 +164,26 @@ def _busy(chance: Random, opening: datetime) -> Busy:
     if not session:
         before = after = 0
     return Busy(start, end, before, after, session, session and chance.random() < 0.5)
+
+
+def _group(chance: Random, opening: datetime, minutes: int) -> OpenGroup:
+    start, _ = _range(chance, opening)
+    length = minutes if chance.random() < 0.8 else 25
+    capacity = chance.choice([2, 3, 5])
+    return OpenGroup(
+        UUID(int=chance.getrandbits(128)),
+        start,
+        length,
+        chance.choice(GAMES),
+        capacity,
+        chance.randint(1, capacity),
+        chance.random() < 0.15,
+    )
+
+
+def _of_group(chance: Random, group: OpenGroup) -> Busy:
+    end = group.start + timedelta(minutes=group.minutes)
+    return Busy(group.start, end, 5, 10, opened=chance.randint(0, group.taken))
 
 
 def _range(chance: Random, opening: datetime) -> tuple[datetime, datetime]:

@@ -11,9 +11,23 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.booking.domain.schedule import Schedule, Span
-from services.booking.domain.slots import Busy, Calendar
+from services.booking.domain.slots import Busy, Calendar, OpenGroup
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+S10 = [
+    "outside_hours",
+    "off_grid",
+    "override_closed",
+    "time_off",
+    "busy",
+    "buffer",
+    "notice",
+    "horizon",
+    "cap",
+    "group_full",
+    "coach_paused",
+    "unavailable",
+]
 REACH = 4
 """Days walked around the date in question."""
 
@@ -57,6 +71,37 @@ class Oracle:
 
     def reasons(self, start: datetime) -> list[str]:
         return [*self._of_hours(start), *self._of_times(start), *self._of_limits(start)]
+
+    def group_reasons(self, start: datetime, game: str | None) -> list[str]:
+        """Against a seat in a group: the one that begins then, or a new one."""
+        for group in self.calendar.groups:
+            alike = group.start == start and group.minutes == self.minutes
+            if alike and game in (None, group.game):
+                return self._of_joining(group)
+        found = set(self.reasons(start))
+        if start - self.calendar.now < DAY:
+            found.add("notice")
+        return [code for code in S10 if code in found]
+
+    def _of_joining(self, group: OpenGroup) -> list[str]:
+        policy = self.calendar.policy
+        limits = set(self._of_limits(group.start)) - {"cap"}
+        weeks = [
+            b.opened
+            for b in self.calendar.busy
+            if self._week(b.start) == self._week(group.start)
+        ]
+        cap = policy.max_students_per_week
+        if self.calendar.new_student and cap is not None and sum(weeks) >= cap:
+            limits.add("cap")
+        if group.mine:
+            limits.add("unavailable")
+        elif group.taken >= max(group.capacity, policy.group.capacity):
+            limits.add("group_full")
+        return [code for code in S10 if code in limits]
+
+    def _week(self, at: datetime) -> tuple[int, int]:
+        return self._date(at).isocalendar()[:2]
 
     def listing(self, zone: str, first: date, last: date) -> list[datetime]:
         return [

@@ -1,4 +1,7 @@
-"""The rules against the oracle, on two thousand calendars made by chance."""
+"""The rules against the oracle, on two thousand calendars made by chance.
+
+`THOROUGH=5` takes ten thousand, as `make nightly` does.
+"""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -6,12 +9,13 @@ from random import Random
 import pytest
 
 from services.booking.domain.listing import viewer_range
-from services.booking.domain.reasons import reasons
+from services.booking.domain.reasons import Code, reasons
+from services.booking.domain.seats import Wish, against
 from services.booking.domain.slots import slots
-from tests.booking.domain.chance import ZONES, Question, question
+from tests.booking.domain.chance import GAMES, THOROUGH, ZONES, Question, question
 from tests.booking.domain.oracle import Oracle
 
-BATCHES, CALENDARS = range(3), 48
+BATCHES, CALENDARS = range(3 * THOROUGH), 48
 MOMENTS = 12
 """How many instants of each calendar are explained."""
 
@@ -31,20 +35,24 @@ def test_listing_and_reasons_are_what_the_slow_reading_says(
         for at in moments(chance, oracle, asked):
             found = [each.code for each in reasons(asked.calendar, asked.minutes, at)]
             assert found == oracle.reasons(at), (seed, at, asked)
+            wish = Wish(asked.minutes, "group", chance.choice(GAMES))
+            found = [each.code for each in against(asked.calendar, wish, at)]
+            assert found == oracle.group_reasons(at, wish.game), (seed, at, asked)
 
 
 def test_the_calendars_made_by_chance_are_not_all_alike() -> None:
-    listings, codes = set(), set()
+    listings: set[int] = set()
+    codes: set[str] = set()
     for number in range(150):
         chance = by(f"variety {number}")
         asked = question(chance, "Europe/Berlin")
         oracle = Oracle(asked.calendar, asked.minutes, asked.around)
         listings.add(len(listed(asked)))
         for at in moments(chance, oracle, asked):
-            codes.update(oracle.reasons(at))
+            codes.update(oracle.reasons(at), oracle.group_reasons(at, None))
 
     assert len(listings) > 20
-    assert len(codes) == 10, "every reason but that of groups"
+    assert codes == {*Code}, "every reason there is"
 
 
 def by(seed: str) -> Random:
@@ -69,4 +77,5 @@ def moments(chance: Random, oracle: Oracle, asked: Question) -> list[datetime]:
         for _ in range(MOMENTS // 2)
     ]
     grid = [at for at in sorted(oracle.starts) if abs(at - since) < timedelta(days=2)]
-    return near + chance.sample(grid, min(len(grid), MOMENTS // 2))
+    open_ = [group.start for group in asked.calendar.groups]
+    return near + chance.sample(grid, min(len(grid), MOMENTS // 2)) + open_
