@@ -3,14 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
 
-from services.booking.domain.policy import Policy
+from services.booking.domain.policy import Group, Policy
 from services.booking.domain.schedule import Override, Schedule, Span, TimeOff, Window
 from services.booking.domain.schedule import minutes as clock_minutes
-from services.booking.domain.slots import Busy, Calendar
+from services.booking.domain.slots import Busy, Calendar, OpenGroup
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -47,10 +48,11 @@ def calendar(entry: Entry) -> Calendar:
     return Calendar(
         _schedule(entry),
         _policy(entry),
-        [_busy(each) for each in entry.get("busy", [])],
+        [_busy(each) for each in [*entry.get("busy", []), *entry.get("groups", [])]],
         now,
         new_student=not entry.get("known", False),
         accepting=not entry.get("closed", False),
+        groups=[_group(each) for each in entry.get("groups", [])],
     )
 
 
@@ -97,6 +99,21 @@ def _policy(entry: Entry) -> Policy:
         max_sessions_per_week=caps.get("week"),
         max_students_per_week=caps.get("students"),
         paused=entry.get("paused", False),
+        group=Group(True, entry.get("capacity", 4), 1),
+    )
+
+
+def _group(entry: Entry) -> OpenGroup:
+    start, end = _range(entry["at"])
+    taken, capacity = entry["seats"]
+    return OpenGroup(
+        UUID(int=0),
+        start,
+        (end - start) // timedelta(minutes=1),
+        entry.get("game"),
+        capacity,
+        taken,
+        entry.get("mine", False),
     )
 
 

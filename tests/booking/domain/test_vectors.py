@@ -8,7 +8,9 @@ from services.booking.domain.listing import viewer_range
 from services.booking.domain.policy import Tier, policy_errors
 from services.booking.domain.problems import WrongStatus
 from services.booking.domain.reasons import for_others, reasons
+from services.booking.domain.remedies import remedy
 from services.booking.domain.schedule import schedule_errors
+from services.booking.domain.seats import Wish, against, starts
 from services.booking.domain.slots import slots
 from tests.booking.domain.reading import (
     Entry,
@@ -72,7 +74,40 @@ def test_others_than_the_coach_do_not_learn_what_the_coach_does(entry: Entry) ->
     assert shown == entry.get("others", entry["reasons"])
 
 
-@pytest.mark.parametrize("entry", [*vectors("slots"), *vectors("reasons")])
+GROUPS = vectors("groups")
+LISTED = [each for each in GROUPS if "slots" in each.values[0]]
+EXPLAINED = [each for each in GROUPS if "start" in each.values[0]]
+
+
+@pytest.mark.parametrize("entry", LISTED)
+def test_the_seats_in_groups_are_those_of_the_vector(entry: Entry) -> None:
+    first, last, zone = asked(entry)
+    wish = Wish(entry["session"][0], "group", entry.get("wants"))
+
+    offered = starts(calendar(entry), wish, *viewer_range(zone, first, last))
+
+    assert [datetime.fromtimestamp(at, UTC) for at in offered] == [
+        instant(each) for each in entry["slots"]
+    ]
+    for at in entry["slots"]:
+        assert against(calendar(entry), wish, instant(at)) == []
+
+
+@pytest.mark.parametrize("entry", EXPLAINED)
+def test_what_speaks_against_a_seat_is_what_the_vector_says(entry: Entry) -> None:
+    wish = Wish(entry["session"][0], "group", entry.get("wants"))
+    at = instant(entry["start"])
+
+    found = against(calendar(entry), wish, at)
+    opens = remedy(calendar(entry), wish, at)
+
+    assert [each.code for each in found] == entry["reasons"]
+    shown = entry.get("others", entry["reasons"])
+    assert [each.code for each in for_others(found)] == shown
+    assert (opens and [opens.setting, opens.value]) == entry.get("opens")
+
+
+@pytest.mark.parametrize("entry", [*vectors("slots"), *vectors("reasons"), *GROUPS])
 def test_every_vector_could_be_stored(entry: Entry) -> None:
     asked_of = calendar(entry)
 
