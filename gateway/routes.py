@@ -39,6 +39,7 @@ GET              /v1/sessions/{id}
 POST             /v1/sessions/{id}/cancel
 GET              /v1/sessions/{id}/cancel/quote
 POST             /v1/sessions/{id}/run
+POST             /v1/sessions/{id}/join
 """
 
 PAYMENTS = """

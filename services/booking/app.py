@@ -6,12 +6,18 @@ from fastapi import FastAPI
 from faststream.rabbit import RabbitBroker
 
 from services.booking import api
+from services.booking.actions import rooms
+from services.booking.actions.calls import Doorman
 from services.booking.actions.holds import Terms
+from services.booking.clients.rooms import Daily, Host, Jitsi, Rooms, Whereby
+from services.booking.domain.calls import Meetings, Provider
 from services.booking.events import handlers
 from services.booking.settings import BookingSettings
 from shared.auth import Verifier
 from shared.clock import Clock
-from shared.service import assemble, main, make_app
+from shared.db import work_committed
+from shared.service import Parts, assemble, main, make_app
+from shared.workers import Worker
 
 
 def create_app(
@@ -30,11 +36,46 @@ def create_app(
         clock=clock,
         verifier=verifier,
     )
+    hosts = Rooms(_hosts(settings))
+    parts.resources.append(hosts)
+    _employ(parts, hosts)
     app = make_app(parts)
+    app.state.doorman = Doorman(hosts, settings.room_fallback)
+    app.state.meetings = Meetings(
+        frozenset({*hosts.providers, Provider.CUSTOM}), settings.meeting_hosts
+    )
     app.state.terms = Terms(
         hold=timedelta(minutes=settings.hold_minutes), fee_percent=settings.fee_percent
     )
     return app
+
+
+def _employ(parts: Parts, hosts: Rooms) -> None:
+    async def attend_to_rooms() -> int:
+        return await rooms.attend_to_due(parts.sessions, hosts, parts.clock)
+
+    committed = work_committed(parts.sessions)
+    parts.workers.append(
+        Worker("booking.rooms", attend_to_rooms, committed.subscribe())
+    )
+    parts.backlogs["rooms_to_attend_to"] = rooms.waiting
+
+
+def _hosts(settings: BookingSettings) -> dict[Provider, Host]:
+    secret = settings.jitsi_app_secret
+    hosts: dict[Provider, Host] = {
+        Provider.JITSI: Jitsi(
+            settings.jitsi_url,
+            settings.jitsi_app_id,
+            secret.get_secret_value() if secret else None,
+        )
+    }
+    if key := settings.daily_api_key:
+        hosts[Provider.DAILY] = Daily(settings.daily_api_base, key.get_secret_value())
+    if key := settings.whereby_api_key:
+        base = settings.whereby_api_base
+        hosts[Provider.WHEREBY] = Whereby(base, key.get_secret_value())
+    return hosts
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import coaches, expiry, groups, payments
+from services.booking.actions import coaches, expiry, groups, payments, people, rooms
 from services.booking.domain.lifecycle import RefundStatus
 from shared.broker import Handlers
+from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
 from shared.contracts.coaches import ProfileChangedV1
 from shared.contracts.payments import (
     PaymentRefundedV1,
@@ -16,6 +17,22 @@ from shared.contracts.payments import (
 from shared.contracts.scheduler import MinuteTickV1
 
 handlers = Handlers("booking")
+
+
+@handlers.on(UserRegisteredV1)
+async def on_user_registered(
+    event: UserRegisteredV1, session: AsyncSession, _: datetime
+) -> None:
+    """People have names, in calls and calendars."""
+    await people.remember_person(session, event)
+
+
+@handlers.on(UserChangedV1)
+async def on_user_changed(
+    event: UserChangedV1, session: AsyncSession, _: datetime
+) -> None:
+    """They may have chosen another one."""
+    await people.remember_person(session, event)
 
 
 @handlers.on(ProfileChangedV1)
@@ -57,3 +74,12 @@ async def on_minute_tick(
     """What falls due: holds that ran out, groups a day before their start."""
     await expiry.sweep(session, event.due_at, now)
     await groups.decide(session, event.due_at, now)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick_of_rooms(
+    event: MinuteTickV1, session: AsyncSession, _: datetime
+) -> None:
+    """Sessions of the next day get their rooms; those that need none lose them."""
+    await rooms.retire(session, event.due_at)
+    await rooms.prepare(session, event.due_at)

@@ -1,4 +1,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,9 +19,18 @@ async def service(
     database: Callable[[str], Awaitable[str]],
 ) -> AsyncIterator[Service]:
     """Booking on a fresh database, without a broker and without its workers."""
+    async with opened(await database("booking")) as service:
+        yield service
+
+
+@asynccontextmanager
+async def opened(url: str, **settings_of_a_test: Any) -> AsyncIterator[Service]:
+    """Booking on this database, and told this besides."""
     settings = BookingSettings(
-        database_url=SecretStr(await database("booking")),
+        database_url=SecretStr(url),
         amqp_url=SecretStr("amqp://nowhere"),
+        meeting_hosts=("meet.example",),
+        **settings_of_a_test,
     )
     clock = FixedClock()
     app = create_app(
@@ -30,4 +41,6 @@ async def service(
         transport=transport, base_url="http://booking"
     ) as http:
         yield Service(app, http, clock)
+    for resource in app.state.parts.resources:
+        await resource.__aexit__(None, None, None)
     await engine_of(app.state.sessions).dispose()

@@ -15,6 +15,7 @@ from services.booking.actions import expiry, history
 from services.booking.actions.calendars import Offer, read_calendar, read_offer
 from services.booking.actions.locks import lock_people
 from services.booking.actions.payments import confirmation
+from services.booking.domain.calls import Provider
 from services.booking.domain.holds import HOUR, Hold, require_room
 from services.booking.domain.lifecycle import LIVE, Status
 from services.booking.domain.listing import nearest
@@ -260,6 +261,8 @@ def _session(wanted: SessionRequest, offer: Offer, cost: Money) -> Session:
         game=wanted.game,
         capacity=group.capacity,
         min_participants=group.min_participants,
+        meeting=Provider(policy.meeting),
+        meeting_url=policy.meeting_url,
     )
 
 

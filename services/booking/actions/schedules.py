@@ -13,6 +13,7 @@ from services.booking.actions import calendars, coaches, groups
 from services.booking.actions.coaches import get_coach
 from services.booking.actions.documents import policy_of, schedule_of
 from services.booking.actions.locks import lock_people
+from services.booking.domain.calls import Meetings, Provider
 from services.booking.domain.policy import policy_errors
 from services.booking.domain.schedule import FieldError, schedule_errors
 from services.booking.models import StoredPolicy, StoredSchedule
@@ -78,6 +79,7 @@ async def replace_policy(
     session: AsyncSession,
     coach_id: UUID,
     body: PolicyBody,
+    meetings: Meetings,
     if_match: str | None,
     now: datetime,
 ) -> tuple[Stored[PolicyBody], list[AffectedSession]]:
@@ -87,6 +89,8 @@ async def replace_policy(
     """
     document = body.model_dump(mode="json")
     faults = policy_errors(policy_of(document))
+    if not faults:
+        faults = meetings.errors(Provider(body.meeting), document["meeting_url"])
     if body.group.enabled and not await coaches.has_group_rate(session, coach_id):
         message = "needs a group rate in the coach's profile"
         faults.append({"field": "body.group.enabled", "message": message})

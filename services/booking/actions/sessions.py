@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.booking.domain.calls import JOINABLE
 from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import LIVE, MOST_ALIVE, Status
 from services.booking.models import Move, Seat, Session
@@ -226,7 +227,7 @@ def _session_view(
         seats_left=left,
         min_participants=row.min_participants,
         runs=row.kind == "individual" or row.fate is Fate.RUNS,
-        join_url=None,
+        join_url=f"/v1/sessions/{row.id}/join" if shown.status in JOINABLE else None,
         proposals=[],
         seats=seats if sees_all else None,
     )

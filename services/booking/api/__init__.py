@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.booking.api import schedules, sessions, slots
+from services.booking.api import calls, schedules, sessions, slots
 
 router = APIRouter()
-for each in (schedules, slots, sessions):
+for each in (schedules, slots, sessions, calls):
     router.include_router(each.router)

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Header, Response
 
 from services.booking.actions import coaches, schedules
+from services.booking.api.calls import InjectedMeetings
 from services.booking.schemas.schedules import (
     PolicyBody,
     ScheduleBody,
@@ -90,6 +91,7 @@ async def put_policy(
     sessions: InjectedSessions,
     session: Transaction,
     clock: InjectedClock,
+    meetings: InjectedMeetings,
     response: Response,
     if_match: IfMatch = None,
 ) -> StoredPolicyView:
@@ -102,7 +104,7 @@ async def put_policy(
     if body.group.enabled:
         await coaches.wait_for_group_rate(sessions, coach_id)
     stored, affected = await schedules.replace_policy(
-        session, coach_id, body, if_match, clock.now()
+        session, coach_id, body, meetings, if_match, clock.now()
     )
     response.headers["ETag"] = stored.etag
     return StoredPolicyView(**dict(stored.body), affected_sessions=affected)

@@ -1,6 +1,12 @@
 """How booking refuses."""
 
-from shared.errors import Conflict, InvalidRequest, Problem, TooManyRequests
+from shared.errors import (
+    Conflict,
+    InvalidRequest,
+    Problem,
+    TooManyRequests,
+    Unavailable,
+)
 
 
 class SlotTaken(Conflict):
@@ -66,3 +72,27 @@ class TooManyHolds(TooManyRequests):
 
     slug = "too-many-holds"
     title = "Too many unpaid reservations"
+
+
+class CallNotOpen(Conflict):
+    """Joining is possible from 15 minutes before the start to 30 after the end.
+
+    `opens_at` and `closes_at` say when.
+    """
+
+    slug = "call-not-open"
+    title = "The call cannot be joined at this time"
+
+
+class RoomUnavailable(Unavailable):
+    """Who runs the call does not answer. The person's coming is noted all the same."""
+
+    slug = "room-unavailable"
+    title = "The call cannot be opened at the moment"
+
+
+class TooManyCalendars(Conflict):
+    """A coach subscribes to a few calendars only."""
+
+    slug = "too-many-calendars"
+    title = "Too many calendars"

@@ -2,6 +2,8 @@
 
 from services.booking.models.attendance import Attendance
 from services.booking.models.base import Base
+from services.booking.models.calendars import BusyCalendar, BusyTime, CalendarToken
+from services.booking.models.rooms import Person, Room
 from services.booking.models.sessions import (
     LIVE,
     Coach,
@@ -17,9 +19,14 @@ __all__ = [
     "LIVE",
     "Attendance",
     "Base",
+    "BusyCalendar",
+    "BusyTime",
+    "CalendarToken",
     "Coach",
     "Move",
+    "Person",
     "RefusedPayment",
+    "Room",
     "Seat",
     "Session",
     "StoredPolicy",

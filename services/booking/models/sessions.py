@@ -16,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
+from services.booking.domain.calls import Provider
 from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import RefundStatus, Status
 from services.booking.models.base import Base
@@ -72,6 +73,7 @@ class Session(Base, table=True):
     seat. `sequence` counts what a calendar has to be told (RFC 5545), `start_version`
     the moves. Capacity and participants are those of the policy when the first seat was
     booked; `fate` is what was decided about a group as a whole, None until then.
+    `meeting` and `meeting_url` say where it takes place.
     """
 
     __tablename__ = "sessions"
@@ -124,6 +126,12 @@ class Session(Base, table=True):
     capacity: int = Field(default=1, sa_column_kwargs=ONE)
     min_participants: int = Field(default=1, sa_column_kwargs=ONE)
     fate: Fate | None = Field(default=None, sa_type=enum_column(Fate))
+    meeting: Provider = Field(
+        default=Provider.JITSI,
+        sa_type=enum_column(Provider),
+        sa_column_kwargs={"server_default": Provider.JITSI.value},
+    )
+    meeting_url: str | None = None
 
 
 class Seat(Base, table=True):

@@ -90,6 +90,7 @@ class SessionView(SeatView):
     A student sees its own seat. A coach and an admin see all of them in `seats`, and
     above the one that is most alive; `seats` is null for a student. `runs` is false as
     long as a group may still be called off for want of participants.
+    `join_url` is where to POST for a way into the call, null while there is none.
     """
 
     id: UUID
