@@ -36,6 +36,11 @@ GET              /v1/coaches/{id}/slots
 GET              /v1/coaches/{id}/slots/explain
 GET POST         /v1/sessions
 GET              /v1/sessions/{id}
+POST             /v1/series
+POST             /v1/series/preview
+GET              /v1/series/{id}
+POST             /v1/series/{id}/cancel
+GET              /v1/series/{id}/cancel/quote
 POST             /v1/sessions/{id}/cancel
 GET              /v1/sessions/{id}/cancel/quote
 POST             /v1/sessions/{id}/run

@@ -42,6 +42,8 @@ async def test_a_booked_seat_is_held_with_the_terms_of_the_day_and_announced(
         "no_show": None,
         "refund": None,
         "payment_id": None,
+        "series_id": None,
+        "offer": False,
         "capacity": 1,
         "seats_left": 0,
         "min_participants": 1,

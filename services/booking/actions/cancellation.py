@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.booking.actions import history
@@ -24,6 +25,8 @@ from shared.contracts.booking import RefundTerms, SeatCancelledV1
 from shared.errors import InvalidRequest, NotFound
 from shared.inputs import Money
 
+Row = tuple[Seat, Session]
+
 
 async def quote(
     session: AsyncSession,
@@ -37,8 +40,9 @@ async def quote(
     Raises NotFound for others than its people and admins, WrongStatus if the seat
     cannot be cancelled any more.
     """
-    seats, _, by = await _lock(session, session_id, caller, seat_id, now)
-    quotes = [_seat_quote(seat, _decide(seat, by, now)) for seat in seats]
+    rows, _, by = await _lock(session, session_id, caller, seat_id, now)
+    seats = [seat for seat, booked in rows if booked.id == session_id]
+    quotes = [_seat_quote(seat, decide(seat, by, now)) for seat in seats]
     refund = sum(each.refund.amount for each in quotes)
     return Quote(
         percent=quotes[0].percent,
@@ -55,7 +59,7 @@ def _seat_quote(seat: Seat, found: cancellation.Quote) -> SeatQuote:
         seat_id=seat.id,
         percent=found.percent,
         refund=Money(amount=found.refund, currency=seat.currency),
-        tier=_name(found),
+        tier=name_of(found),
         free_until=found.free_until,
     )
 
@@ -71,55 +75,63 @@ async def cancel(
     """Free the seat, or the whole session, at once and say what students are owed.
 
     A student gives up its own seat. Coach and admin cancel all seats that are live, or
-    the one they name. Raises InvalidRequest when they give no reason, NotFound for
-    others than its people and admins, WrongStatus if nothing can be cancelled (any
-    more).
+    the one they name. A series that is not paid yet goes as a whole: it can only be
+    paid so. Raises InvalidRequest when they give no reason, NotFound for others than
+    its people and admins, WrongStatus if nothing can be cancelled (any more).
     """
-    seats, booked, by = await _lock(session, session_id, caller, seat_id, now)
+    rows, booked, by = await _lock(session, session_id, caller, seat_id, now)
+    reason = require_reason(reason, by)
+    if booked.kind == "group" and by != "student" and seat_id is None:
+        await call_off(session, rows, by, reason, now)
+    else:
+        await give_up(session, rows, by, reason, now)
+
+
+def require_reason(reason: str | None, by: Party) -> str | None:
+    """The reason without blanks; InvalidRequest if coach or admin give none."""
     reason = (reason or "").strip() or None
     if reason is None and by != "student":
         message = "say why, for the student"
         raise InvalidRequest(
             "A reason is needed.", errors=[{"field": "body.reason", "message": message}]
         )
-    if booked.kind == "group" and by != "student" and seat_id is None:
-        await call_off(session, booked, seats, by, reason, now)
-    else:
-        await _give_up(session, booked, seats, by, reason, now)
+    return reason
 
 
 async def call_off(
     session: AsyncSession,
-    booked: Session,
-    seats: Sequence[Seat],
+    rows: Sequence[Row],
     by: Party,
     reason: str | None,
     now: datetime,
 ) -> None:
     """Give up all these locked live seats of a group; no late payment revives it."""
-    await _give_up(session, booked, seats, by, reason, now)
-    booked.fate = Fate.CALLED_OFF
+    await give_up(session, rows, by, reason, now)
+    rows[0][1].fate = Fate.CALLED_OFF
 
 
-async def _give_up(
+async def give_up(
     session: AsyncSession,
-    booked: Session,
-    seats: Sequence[Seat],
+    rows: Sequence[Row],
     by: Party,
     reason: str | None,
     now: datetime,
 ) -> None:
-    """Nothing changes if one of them cannot be given up."""
-    found = [(seat, seat.status, _decide(seat, by, now)) for seat in seats]
-    booked.sequence += 1
-    for seat, _, terms in found:
+    """Cancel these locked seats, each by its own rule, and say so.
+
+    Raises WrongStatus, and changes nothing, if one of them cannot be cancelled.
+    """
+    decided = [(seat.status, decide(seat, by, now)) for seat, _ in rows]
+    for booked in {booked.id: booked for _, booked in rows}.values():
+        booked.sequence += 1
+    said, steps = [], []
+    for (seat, booked), (was, found) in zip(rows, decided, strict=True):
         seat.cancelled_by = by
         if _paid(seat):
-            _owe(seat, terms)
-    await history.move_seats(
-        session, seats, booked, Status.CANCELLED, at=now, by=by, reason=reason
-    )
-    said = [_cancelled(seat, booked, was, q, reason, now) for seat, was, q in found]
+            _owe(seat, found)
+        said.append(_cancelled(seat, booked, was, found, reason, now))
+        steps.append(history.Step(seat, booked, Status.CANCELLED, now, by, reason))
+    await history.move_seats(session, steps)
     await outbox.publish(session, *said)
 
 
@@ -135,7 +147,7 @@ def _cancelled(
         amount=found.refund,
         currency=seat.currency,
         percent=found.percent,
-        rule=_name(found),
+        rule=name_of(found),
     )
     return SeatCancelledV1(
         occurred_at=now,
@@ -170,22 +182,60 @@ async def _lock(
     caller: Caller,
     seat_id: UUID | None,
     now: datetime,
-) -> tuple[Sequence[Seat], Session, Party]:
-    """The seats that the caller may cancel, and as whom."""
+) -> tuple[Sequence[Row], Session, Party]:
+    """The seats that the caller gives up, with their sessions, and as whom.
+
+    With a seat that is held those that can only be paid with it.
+    """
     booked = await session.get(Session, session_id)
     if booked is not None:
         if booked.kind == "group":  # nobody may join meanwhile
             await lock_people(session, [booked.coach_id], [])
-        seats = await lock_seats(session, [session_id], now)
-        await session.refresh(booked, with_for_update=True)
-        by = _party(caller, booked, seats)
+        rows = await lock_rows(session, await _together(session, session_id), now)
+        seats = [seat for seat, of in rows if of.id == session_id]
+        by = party_of(caller, booked, seats)
         chosen = _chosen(seats, caller, by, seat_id) if by else []
         if by and chosen:
-            return chosen, booked, by
+            unpaid = _unpaid_with(rows, chosen)
+            return [row for row in rows if row[0] in [*chosen, *unpaid]], booked, by
     raise NotFound(f"There is no session {session_id}.")
 
 
-def _party(caller: Caller, booked: Session, seats: Sequence[Seat]) -> Party | None:
+async def _together(session: AsyncSession, session_id: UUID) -> list[UUID]:
+    """The session and the others of the series it was booked in."""
+    its = select(Seat.series_id).where(Seat.session_id == session_id)
+    series = select(Seat.session_id).where(col(Seat.series_id).in_(its))
+    return [session_id, *(await session.exec(series))]
+
+
+async def lock_rows(
+    session: AsyncSession, session_ids: Sequence[UUID], now: datetime
+) -> list[Row]:
+    """All seats of these sessions by id, with their sessions, as they are now."""
+    seats = await lock_seats(session, session_ids, now)
+    query = (
+        select(Session)
+        .where(col(Session.id).in_(session_ids))
+        .order_by(col(Session.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    booked = {each.id: each for each in await session.exec(query)}
+    return [(seat, booked[seat.session_id]) for seat in seats]
+
+
+def _unpaid_with(rows: Sequence[Row], chosen: Sequence[Seat]) -> list[Seat]:
+    """The held seats of the series that one of the chosen is held with."""
+    series = {seat.series_id for seat in chosen if seat.status is Status.HELD}
+    return [
+        seat
+        for seat, _ in rows
+        if seat.status is Status.HELD and seat.series_id in series - {None}
+    ]
+
+
+def party_of(caller: Caller, booked: Session, seats: Sequence[Seat]) -> Party | None:
+    """As whom the caller may cancel; None for others than the session's people."""
     if any(seat.student_id == caller.id for seat in seats):
         return "student"
     if caller.id == booked.coach_id:
@@ -204,7 +254,8 @@ def _chosen(
     return live or own[-1:]
 
 
-def _decide(seat: Seat, by: Party, now: datetime) -> cancellation.Quote:
+def decide(seat: Seat, by: Party, now: datetime) -> cancellation.Quote:
+    """What cancelling the seat gives back now; WrongStatus if it cannot be."""
     terms = Terms(
         status=shown_status(seat, now),
         start=seat.starts_at,
@@ -220,6 +271,6 @@ def _paid(seat: Seat) -> int:
     return 0 if seat.payment_id is None else seat.price
 
 
-def _name(found: cancellation.Quote) -> str:
+def name_of(found: cancellation.Quote) -> str:
     """The rule, for a tier with the hours that were met: "tier 24h"."""
     return f"tier {found.tier.hours}h" if found.tier else found.rule

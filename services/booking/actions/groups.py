@@ -105,6 +105,5 @@ async def _decide(
             each.fate = Fate.RUNS
             session.add(each)
         elif live[each.id]:
-            await cancellation.call_off(
-                session, each, live[each.id], "system", REASON, now
-            )
+            rows = [(seat, each) for seat in live[each.id]]
+            await cancellation.call_off(session, rows, "system", REASON, now)

@@ -1,6 +1,7 @@
 """The steps of seats: each changes the seat, its session and the record of both."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,19 @@ from services.booking.domain.lifecycle import MOST_ALIVE, Status
 from services.booking.models import Move, Seat, Session
 from shared.contracts.booking import Party
 from shared.ids import new_id
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a locked seat and its session go, and what is written down of it."""
+
+    seat: Seat
+    booked: Session
+    to: Status
+    at: datetime
+    by: Party
+    reason: str | None = None
+    evidence: dict[str, Any] | None = None
 
 
 async def move_seat(
@@ -31,61 +45,44 @@ async def move_seat(
 
     Raises WrongStatus if a seat never goes there from where it is.
     """
-    before, seat.status = seat.status, lifecycle.move(seat.status, to)
-    session.add(seat)
-    session.add(booked)
-    if booked.kind == "individual":
-        booked.status = to
-    else:
+    await move_seats(session, [Step(seat, booked, to, at, by, reason, evidence)])
+
+
+async def move_seats(session: AsyncSession, steps: Sequence[Step]) -> None:
+    """As `move_seat` for each, in as many statements as for one."""
+    rows = [_take(session, step) for step in steps]
+    groups = {step.booked.id: step.booked for step in steps if _is_group(step.booked)}
+    if groups:
         await session.flush()
-        await follow_seats(session, [booked.id])
-        await session.refresh(booked)
-    await record(
-        session,
-        [
-            {
-                "seat_id": seat.id,
-                "at": at,
-                "from_status": before,
-                "to_status": to,
-                "by": by,
-                "reason": reason,
-                "evidence": evidence,
-            }
-        ],
-    )
-
-
-async def move_seats(
-    session: AsyncSession,
-    seats: Sequence[Seat],
-    booked: Session,
-    to: Status,
-    *,
-    at: datetime,
-    by: Party,
-    reason: str | None = None,
-) -> None:
-    """As `move_seat`, for several seats of one session and in as many queries."""
-    steps = []
-    for seat in seats:
-        before, seat.status = seat.status, lifecycle.move(seat.status, to)
-        session.add(seat)
-        steps.append(
-            {
-                "seat_id": seat.id,
-                "at": at,
-                "from_status": before,
-                "to_status": to,
-                "by": by,
-                "reason": reason,
-            }
+        await follow_seats(session, groups)
+        await session.exec(
+            select(Session)
+            .where(col(Session.id).in_(groups))
+            .execution_options(populate_existing=True)
         )
-    session.add(booked)
-    await session.flush()
-    await follow_seats(session, [booked.id])
-    await session.refresh(booked)
-    await record(session, steps)
+    await record(session, rows)
+
+
+def _take(session: AsyncSession, step: Step) -> dict[str, Any]:
+    seat, before = step.seat, step.seat.status
+    seat.status = lifecycle.move(before, step.to)
+    session.add(seat)
+    session.add(step.booked)
+    if not _is_group(step.booked):
+        step.booked.status = step.to
+    return {
+        "seat_id": seat.id,
+        "at": step.at,
+        "from_status": before,
+        "to_status": step.to,
+        "by": step.by,
+        "reason": step.reason,
+        "evidence": step.evidence,
+    }
+
+
+def _is_group(booked: Session) -> bool:
+    return booked.kind != "individual"
 
 
 async def follow_seats(session: AsyncSession, ids: Collection[UUID]) -> None:

@@ -1,5 +1,6 @@
 """Holding a seat: the one place where a time is given away."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -126,13 +127,18 @@ async def _require_room(
     if any(in_the_way for _, _, in_the_way in seats):
         raise StudentBusy("Choose a time at which you are free.")
     if cost.amount:
-        holds = [_hold(seat, coach_id) for seat, coach_id, _ in seats]
-        require_room(list(filter(None, holds)), wanted.coach_id, now)
+        require_room(holds_of([row[:2] for row in seats]), wanted.coach_id, now)
+
+
+def holds_of(rows: Iterable[tuple[Seat, UUID]]) -> list[Hold]:
+    """Seats with their coaches as holds: a series is one, an offer is none."""
+    found = {seat.series_id or seat.id: _hold(seat, coach) for seat, coach in rows}
+    return [hold for hold in found.values() if hold is not None]
 
 
 def _hold(seat: Seat, coach_id: UUID) -> Hold | None:
-    """None for a seat that never waited for money."""
-    if seat.hold_expires_at is None:
+    """None for a seat that never waited for money, and for one we offered."""
+    if seat.hold_expires_at is None or seat.offer:
         return None
     waits = seat.status is Status.HELD
     end = seat.hold_expires_at if waits else seat.created_at
@@ -195,12 +201,12 @@ async def _place(
     constraints have the last word all the same. ON CONFLICT, because plain inserts that
     race deadlock.
     """
-    booked = _session(wanted, offer, cost)
+    booked = session_row(wanted, offer, cost)
     if group is not None:
         booked = (await session.exec(_joined(group.id))).one()
     elif not await _insert(session, booked):
         raise SlotTaken("Choose another time.", alternatives=[])
-    seat = _seat(student_id, booked, wanted, offer, cost, terms, now)
+    seat = seat_row(student_id, booked, wanted, offer, cost, terms, now)
     if not await _insert(session, seat):
         raise StudentBusy("Choose a time at which you are free.")
     if group is not None:
@@ -223,7 +229,7 @@ async def _tell(
     await history.record(session, [step])
     await outbox.publish(
         session,
-        _held(seat, booked, now)
+        held(seat, booked, now)
         if seat.status is Status.HELD
         else confirmation(seat, booked, "free", now),
     )
@@ -246,7 +252,8 @@ async def _insert(session: AsyncSession, row: Session | Seat) -> bool:
     return placed.first() is not None
 
 
-def _session(wanted: SessionRequest, offer: Offer, cost: Money) -> Session:
+def session_row(wanted: SessionRequest, offer: Offer, cost: Money) -> Session:
+    """A session as the policy of this moment makes it; it is not written yet."""
     end, policy = _end(wanted), offer.policy
     group = policy.group if wanted.kind == "group" else Group()
     return Session(
@@ -266,7 +273,7 @@ def _session(wanted: SessionRequest, offer: Offer, cost: Money) -> Session:
     )
 
 
-def _seat(
+def seat_row(
     student_id: UUID,
     booked: Session,
     wanted: SessionRequest,
@@ -275,6 +282,7 @@ def _seat(
     terms: Terms,
     now: datetime,
 ) -> Seat:
+    """A seat with all terms of this moment; it is not written yet."""
     expires = min(now + terms.hold, booked.starts_at)
     return Seat(
         id=new_id(),
@@ -292,10 +300,11 @@ def _seat(
         # never past the start: what cannot be cancelled must not be paid for late
         hold_expires_at=expires if cost.amount else None,
         confirmed_at=None if cost.amount else now,
+        refund_on_resale=offer.policy.refund_on_resale,
     )
 
 
-def _held(seat: Seat, booked: Session, now: datetime) -> SeatHeldV1:
+def held(seat: Seat, booked: Session, now: datetime) -> SeatHeldV1:
     assert seat.hold_expires_at is not None
     return SeatHeldV1(
         occurred_at=now,
@@ -309,4 +318,5 @@ def _held(seat: Seat, booked: Session, now: datetime) -> SeatHeldV1:
         price=Price(amount=seat.price, currency=seat.currency),
         fee_percent=seat.fee_percent,
         hold_expires_at=seat.hold_expires_at,
+        series_id=seat.series_id,
     )

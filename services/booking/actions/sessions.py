@@ -40,6 +40,7 @@ class SessionFilter:
     status: Status | None = None
     since: datetime | None = None
     before: datetime | None = None
+    series_id: UUID | None = None
 
 
 async def list_sessions(
@@ -113,6 +114,8 @@ def _visible(
         seen = mine[wanted.role]
     elif "admin" not in caller.roles:
         seen = or_(*mine.values())
+    if wanted.series_id is not None:
+        seen = and_(seen, col(Seat.series_id) == wanted.series_id)
     if wanted.status is None:
         return _with_seat(seen)
     more = MOST_ALIVE[: MOST_ALIVE.index(wanted.status)]
@@ -194,6 +197,8 @@ def _seat_view(seat: Seat, steps: list[Step], now: datetime) -> SeatView:
         no_show=None,
         refund=_refund(seat),
         payment_id=seat.payment_id,
+        series_id=seat.series_id,
+        offer=seat.offer,
         history=steps,
     )
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.booking.api import calls, schedules, sessions, slots
+from services.booking.api import calls, schedules, series, sessions, slots
 
 router = APIRouter()
-for each in (schedules, slots, sessions, calls):
+for each in (schedules, slots, sessions, series, calls):
     router.include_router(each.router)

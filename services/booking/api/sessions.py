@@ -53,8 +53,9 @@ async def _filter(
     status: Status | None = None,
     since: Annotated[Moment | None, Query(alias="from")] = None,
     before: Annotated[Moment | None, Query(alias="to")] = None,
+    series_id: UUID | None = None,
 ) -> SessionFilter:
-    return SessionFilter(role, status, since, before)
+    return SessionFilter(role, status, since, before, series_id)
 
 
 @router.post(

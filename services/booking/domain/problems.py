@@ -51,6 +51,24 @@ class SlotNotOffered(Problem):
     title = "The coach does not offer this time"
 
 
+class SeriesTaken(Conflict):
+    """Somebody was faster, or the student has a session of its own then.
+
+    `occurrences` says of each week that was asked for why it cannot be had.
+    """
+
+    slug = "series-taken"
+    title = "Not all of these times can be had any more"
+
+
+class SeriesNotOffered(Problem):
+    """The coach does not offer all of the times: `occurrences` says why, by week."""
+
+    status = 422
+    slug = "series-not-offered"
+    title = "The coach does not offer all of these times"
+
+
 class DurationNotOffered(InvalidRequest):
     """The coach offers no sessions of that length at any time."""
 

@@ -24,7 +24,11 @@ FIRST_YEAR, LAST_YEAR = 1900, 9000
 
 
 class Code(StrEnum):
-    """The reasons of S10 in the order in which they apply; the last is for others."""
+    """The reasons of S10 in the order in which they apply, and two for students.
+
+    `unavailable` stands for what the coach does; `student_busy` is a session of one's
+    own (S5), told where several times are looked at together.
+    """
 
     OUTSIDE_HOURS = "outside_hours"
     OFF_GRID = "off_grid"
@@ -38,6 +42,7 @@ class Code(StrEnum):
     GROUP_FULL = "group_full"
     COACH_PAUSED = "coach_paused"
     UNAVAILABLE = "unavailable"
+    STUDENT_BUSY = "student_busy"
 
 
 class Reason(NamedTuple):

@@ -56,6 +56,17 @@ def instant(zone: str, day: int, minute: int) -> int:
     return skipped[bisect_left(skipped, after, key=lambda at: offset(zone, at))]
 
 
+def weekly(zone: str, first: datetime, count: int) -> list[datetime]:
+    """The first instant and those at the same wall clock in the weeks after it.
+
+    They are points in time (RFC 5545, 3.3.5): a time that the clocks skip is read with
+    the offset before, and of a time they show twice the first is meant.
+    """
+    local = first.astimezone(ZoneInfo(zone)).replace(fold=0)
+    later = (local + timedelta(weeks=week) for week in range(1, count))
+    return [first, *(at.astimezone(UTC) for at in later)]
+
+
 def midnight(zone: str, day: int) -> int:
     """The first instant of a local date."""
     return instant(zone, day, 0)

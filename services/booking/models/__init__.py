@@ -4,6 +4,7 @@ from services.booking.models.attendance import Attendance
 from services.booking.models.base import Base
 from services.booking.models.calendars import BusyCalendar, BusyTime, CalendarToken
 from services.booking.models.rooms import Person, Room
+from services.booking.models.series import Series, Waiting
 from services.booking.models.sessions import (
     LIVE,
     Coach,
@@ -28,7 +29,9 @@ __all__ = [
     "RefusedPayment",
     "Room",
     "Seat",
+    "Series",
     "Session",
     "StoredPolicy",
     "StoredSchedule",
+    "Waiting",
 ]

@@ -140,11 +140,15 @@ class Seat(Base, table=True):
     `price` and `refund_amount` are minor units of `currency`; `tiers` is the policy's
     [[hours before, percent], ...]. `hold_expires_at` is None for a seat that never had
     to wait for money. `refund_told_at` is when payments last spoke of the refund.
+    `offer` says that it was reserved for somebody on the waitlist. A late cancellation
+    is made good with `refund_on_resale`, once: by the seat `resold_by`.
     """
 
     __tablename__ = "seats"
     __table_args__ = (
         ForeignKeyConstraint(["session_id"], ["sessions.id"]),
+        ForeignKeyConstraint(["series_id"], ["series.id"]),
+        ForeignKeyConstraint(["resold_by"], ["seats.id"]),
         ExcludeConstraint(
             (column("student_id"), "="),
             (func.tstzrange(column("starts_at"), column("ends_at")), "&&"),
@@ -167,7 +171,23 @@ class Seat(Base, table=True):
             "(status = 'cancelled') = (cancelled_by IS NOT NULL)",
             "somebody_cancelled_a_cancelled_seat",
         ),
+        CheckConstraint(
+            "resold_by IS NULL OR refund_on_resale", "a_seat_is_resold_on_its_terms"
+        ),
         Index("ix_seats_session", "session_id"),
+        Index(
+            "ix_seats_series",
+            "series_id",
+            postgresql_where=text("series_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_seats_to_resell",
+            "starts_at",
+            postgresql_where=text(
+                "refund_on_resale AND status = 'cancelled' AND resold_by IS NULL"
+                " AND refund_amount < price"
+            ),
+        ),
         Index("ix_seats_student_start", "student_id", "starts_at"),
         Index(
             "ix_seats_holds",
@@ -199,6 +219,10 @@ class Seat(Base, table=True):
         sa_type=enum_column(RefundStatus),
     )
     refund_told_at: datetime | None = None
+    series_id: UUID | None = None
+    offer: bool = False
+    refund_on_resale: bool = False
+    resold_by: UUID | None = None
 
 
 class Move(Base, table=True):

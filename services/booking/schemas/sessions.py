@@ -69,7 +69,10 @@ class Refund(Output):
 
 
 class SeatView(Output):
-    """One student's place. A hold past `hold_expires_at` is shown as `expired`."""
+    """One student's place. A hold past `hold_expires_at` is shown as `expired`.
+
+    An `offer` is a hold that the waitlist made; a seat of a series is paid with it.
+    """
 
     seat_id: UUID
     student_id: UUID
@@ -81,6 +84,8 @@ class SeatView(Output):
     no_show: Literal["student", "coach", "both"] | None
     refund: Refund | None
     payment_id: UUID | None
+    series_id: UUID | None
+    offer: bool
     history: list[Step]
 
 
