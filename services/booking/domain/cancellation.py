@@ -16,7 +16,9 @@ GRACE = timedelta(minutes=15)
 Party = Literal["student", "coach", "admin", "system"]
 """Who cancels; the system does so when a group lacks participants."""
 
-Rule = Literal["hold", "grace", "coach", "admin", "system", "tier", "moved"]
+Rule = Literal[
+    "hold", "grace", "coach", "admin", "system", "tier", "moved", "moved by coach"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ class Terms:
 
     `paid` is 0 for a hold. `refunded` is all that went back so far, pending refunds
     included. `marks` are the percents that the tiers gave (`tier_percent`) at each
-    move the student asked for, against the start of that moment. `step` is what all
-    amounts of the currency are multiples of.
+    move the student asked for, against the start of that moment; `moved_by_coach` says
+    that the last move was the coach's. `step` is what all amounts of the currency are
+    multiples of.
     """
 
     status: Status
@@ -36,6 +39,7 @@ class Terms:
     paid: int
     refunded: int = 0
     marks: Sequence[int] = ()
+    moved_by_coach: bool = False
     step: int = 1
 
 
@@ -77,6 +81,11 @@ def tier_percent(tiers: Iterable[Tier], start: datetime, now: datetime) -> int:
     return tier.percent if tier else 0
 
 
+def lowest_percent(terms: Terms, now: datetime) -> int:
+    """What tiers and marks give together: a late move launders no late cancel."""
+    return min([tier_percent(terms.tiers, terms.start, now), *terms.marks])
+
+
 def met(tiers: Iterable[Tier], start: datetime, now: datetime) -> Tier | None:
     """The first tier whose hours lie between now and the start, inclusive."""
     remaining = start - now
@@ -87,6 +96,8 @@ def free_until(terms: Terms) -> datetime | None:
     """The last instant at which a student's cancellation gives everything back."""
     if terms.confirmed_at is None:
         return None
+    if terms.moved_by_coach:
+        return terms.start
     ends = [min(terms.confirmed_at + GRACE, terms.start)]
     if all(mark == 100 for mark in terms.marks):
         ends += [
@@ -108,7 +119,9 @@ def _decide(terms: Terms, by: Party, now: datetime) -> tuple[int, Rule, Tier | N
         return 100, "hold", None
     if terms.confirmed_at is not None and now <= terms.confirmed_at + GRACE:
         return 100, "grace", None
+    if terms.moved_by_coach:
+        return 100, "moved by coach", None
     tier = met(terms.tiers, terms.start, now)
     percent = tier.percent if tier else 0
-    lowest = min([percent, *terms.marks])
+    lowest = lowest_percent(terms, now)
     return (percent, "tier", tier) if lowest == percent else (lowest, "moved", None)

@@ -40,6 +40,48 @@ class WrongStatus(Conflict):
     title = "The session is not in a state that allows this"
 
 
+class NeedsProposal(Conflict):
+    """It is too late to move alone: the coach has to agree to a proposal."""
+
+    slug = "needs-proposal"
+    title = "The coach has to agree to this move"
+
+
+class NoProposalNeeded(Conflict):
+    """The student may still move the session without asking."""
+
+    slug = "no-proposal-needed"
+    title = "You may move this session at once"
+
+
+class TooManyMoves(Conflict):
+    """The student has moved this session as often as it may."""
+
+    slug = "too-many-moves"
+    title = "This session has been moved too often"
+
+
+class GroupNotMoved(Conflict):
+    """Only the coach proposes another time to a group."""
+
+    slug = "group-not-moved"
+    title = "Students do not move a group session"
+
+
+class ProposalOpen(Conflict):
+    """This side has an open proposal for the session already."""
+
+    slug = "proposal-open"
+    title = "Another proposal waits for its answer"
+
+
+class ProposalClosed(Conflict):
+    """The proposal waits for no answer (of the caller): `proposal_status` says it."""
+
+    slug = "proposal-closed"
+    title = "The proposal does not wait for an answer"
+
+
 class SlotNotOffered(Problem):
     """The coach does not offer this time; `reasons` are those of S10.
 
