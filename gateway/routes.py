@@ -45,6 +45,12 @@ POST             /v1/sessions/{id}/cancel
 GET              /v1/sessions/{id}/cancel/quote
 POST             /v1/sessions/{id}/run
 POST             /v1/sessions/{id}/join
+GET              /v1/sessions/{id}/cancel/timeline
+POST             /v1/sessions/{id}/reschedule
+GET POST         /v1/sessions/{id}/proposals
+GET              /v1/sessions/{id}/proposals/{pid}
+POST             /v1/sessions/{id}/proposals/{pid}/accept
+POST             /v1/sessions/{id}/proposals/{pid}/decline
 """
 
 PAYMENTS = """

@@ -4,7 +4,15 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import coaches, expiry, groups, payments, people, rooms
+from services.booking.actions import (
+    coaches,
+    expiry,
+    groups,
+    payments,
+    people,
+    proposals,
+    rooms,
+)
 from services.booking.domain.lifecycle import RefundStatus
 from shared.broker import Handlers
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
@@ -71,8 +79,15 @@ async def on_refund_failed(
 async def on_minute_tick(
     event: MinuteTickV1, session: AsyncSession, now: datetime
 ) -> None:
-    """What falls due: holds that ran out, groups a day before their start."""
+    """Holds that ran out are said to be free, also if nobody asked for their time."""
     await expiry.sweep(session, event.due_at, now)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick_of_groups(
+    event: MinuteTickV1, session: AsyncSession, now: datetime
+) -> None:
+    """Groups are decided a day before; apart, since people are locked before rows."""
     await groups.decide(session, event.due_at, now)
 
 
@@ -83,3 +98,11 @@ async def on_minute_tick_of_rooms(
     """Sessions of the next day get their rooms; those that need none lose them."""
     await rooms.retire(session, event.due_at)
     await rooms.prepare(session, event.due_at)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick_of_proposals(
+    event: MinuteTickV1, session: AsyncSession, now: datetime
+) -> None:
+    """Proposals that nobody answered end; groups move with those who accepted."""
+    await proposals.close_due(session, event.due_at, now)

@@ -49,7 +49,10 @@ class SeatExpiredV1(Event):
 
 
 class SeatConfirmedV1(Event):
-    """The seat is paid for and will take place. Said once per seat."""
+    """The seat is paid for and will take place. Said once per seat.
+
+    `sequence` is the calendar entry's SEQUENCE (RFC 5545) with these times.
+    """
 
     name: ClassVar[str] = "booking.seat_confirmed.v1"
 
@@ -64,6 +67,7 @@ class SeatConfirmedV1(Event):
     start_version: int
     paid_by: Literal["money", "credit", "free"]
     goals: str | None
+    sequence: int = 0
 
 
 class PaymentRefusedV1(Event):
@@ -100,3 +104,67 @@ class SeatCancelledV1(Event):
     refund: RefundTerms | None
     credit: Literal["returned", "consumed", "none"]
     sequence: int
+
+
+class SessionMovedV1(Event):
+    """A session takes place at another time, with the seats that are named.
+
+    `student_ids` are theirs, in the order of `seat_ids`. `by` is whose wish it was;
+    `start_version` rises with each move. `sequence` as for a cancellation.
+    """
+
+    name: ClassVar[str] = "booking.session_moved.v1"
+
+    session_id: UUID
+    coach_id: UUID
+    seat_ids: tuple[UUID, ...]
+    student_ids: tuple[UUID, ...]
+    old_start: Instant
+    old_end: Instant
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    start_version: int
+    sequence: int
+    by: Literal["student", "coach"]
+    reason: str | None
+
+
+class AboutProposal(Event):
+    """Another time that one side wants for a session, instead of `old_start`.
+
+    `by` proposed it. `student_ids` are those of the session's confirmed seats.
+    """
+
+    proposal_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_ids: tuple[UUID, ...]
+    old_start: Instant
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    by: Literal["student", "coach"]
+    reason: str | None
+    status: Literal["open", "accepted", "declined", "expired"]
+    expires_at: Instant
+
+
+class ProposalMadeV1(AboutProposal):
+    """The other side is asked; the time is not held meanwhile."""
+
+    name: ClassVar[str] = "booking.proposal_made.v1"
+
+
+class ProposalAnsweredV1(AboutProposal):
+    """A proposal no longer waits. Said once per proposal.
+
+    `overtaken`: nobody answered, and nobody can any more, because the session was
+    moved, given up or begun. An accepted one has moved the session (`session_moved`).
+    """
+
+    name: ClassVar[str] = "booking.proposal_answered.v1"
+
+    overtaken: bool = False

@@ -17,7 +17,10 @@ from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import LIVE, RefundStatus, Status
 from services.booking.domain.policy import Tier
 from services.booking.domain.pricing import step_of
+from services.booking.domain.timeline import Stage
+from services.booking.domain.timeline import timeline as stages_of
 from services.booking.models import Seat, Session
+from services.booking.schemas.moves import StageView, Timeline
 from services.booking.schemas.sessions import Quote, SeatQuote
 from shared import outbox
 from shared.auth import Caller
@@ -61,6 +64,46 @@ def _seat_quote(seat: Seat, found: cancellation.Quote) -> SeatQuote:
         refund=Money(amount=found.refund, currency=seat.currency),
         tier=name_of(found),
         free_until=found.free_until,
+    )
+
+
+async def timeline(
+    session: AsyncSession,
+    session_id: UUID,
+    caller: Caller,
+    now: datetime,
+    seat_id: UUID | None = None,
+) -> Timeline:
+    """What cancelling by the student would give from now to the start.
+
+    Raises NotFound for others than its people and admins, InvalidRequest unless one of
+    several seats is named, WrongStatus if its student cannot cancel it any more.
+    """
+    rows, booked, _ = await _lock(session, session_id, caller, seat_id, now)
+    seats = [seat for seat, row in rows if row.id == booked.id]
+    if len(seats) > 1:
+        message = "say which seat of the group"
+        raise InvalidRequest(
+            "Seats differ.", errors=[{"field": "query.seat_id", "message": message}]
+        )
+    [seat] = seats
+    terms = terms_of(seat, now)
+    held = terms.status is Status.HELD and seat.hold_expires_at
+    stages = stages_of(terms, now, held or seat.starts_at)
+    return Timeline(
+        steps=[_stage(stage, seat.currency) for stage in stages],
+        free_until=stages[0].quote.free_until,
+        quoted_at=now,
+    )
+
+
+def _stage(stage: Stage, currency: str) -> StageView:
+    return StageView(
+        since=stage.since,
+        until=stage.until,
+        percent=stage.quote.percent,
+        refund=Money(amount=stage.quote.refund, currency=currency),
+        rule=name_of(stage.quote),
     )
 
 
@@ -256,15 +299,21 @@ def _chosen(
 
 def decide(seat: Seat, by: Party, now: datetime) -> cancellation.Quote:
     """What cancelling the seat gives back now; WrongStatus if it cannot be."""
-    terms = Terms(
+    return cancellation.quote(terms_of(seat, now), by, now)
+
+
+def terms_of(seat: Seat, now: datetime) -> Terms:
+    """What the rules have to know of a seat; the clock says whether a hold ran out."""
+    return Terms(
         status=shown_status(seat, now),
         start=seat.starts_at,
         confirmed_at=seat.confirmed_at,
         tiers=[Tier(*tier) for tier in seat.tiers],
         paid=_paid(seat),
+        marks=seat.marks,
+        moved_by_coach=seat.moved_by_coach,
         step=step_of(seat.currency),
     )
-    return cancellation.quote(terms, by, now)
 
 
 def _paid(seat: Seat) -> int:

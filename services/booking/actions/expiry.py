@@ -32,21 +32,38 @@ async def sweep(session: AsyncSession, due_by: datetime, now: datetime) -> int:
 async def expire_holds_of(
     session: AsyncSession, coach_id: UUID, student_id: UUID, now: datetime
 ) -> None:
-    """Expire what stands between these two and a new seat.
+    """Expire what stands between these two and a new seat."""
+    await expire_holds(session, [coach_id], [student_id], now)
 
-    The exclusion constraints know no clock, so this comes before every insert, under
-    the locks of both.
+
+async def expire_holds(
+    session: AsyncSession,
+    coaches: Collection[UUID],
+    students: Collection[UUID],
+    now: datetime,
+) -> None:
+    """Expire what stands between these people and another time.
+
+    The exclusion constraints know no clock, so this comes before every insert and
+    every move, under the locks of all of them.
     """
+    theirs = of_people(coaches, students)
+    while await _expire(session, now, now, theirs):
+        pass
+
+
+def of_people(
+    coaches: Collection[UUID], students: Collection[UUID]
+) -> ColumnElement[bool]:
+    """Seats of these students, and those of these coaches that may be holds."""
     sold_in_part = and_(
         col(Session.kind) == "group", col(Session.status) == Status.CONFIRMED
     )
-    of_coach = select(Session.id).where(
-        col(Session.coach_id) == coach_id,
+    of_coaches = select(Session.id).where(
+        col(Session.coach_id).in_(coaches),
         or_(col(Session.status) == Status.HELD, sold_in_part),
     )
-    theirs = or_(col(Seat.student_id) == student_id, col(Seat.session_id).in_(of_coach))
-    while await _expire(session, now, now, theirs):
-        pass
+    return or_(col(Seat.student_id).in_(students), col(Seat.session_id).in_(of_coaches))
 
 
 async def expire_holds_in(

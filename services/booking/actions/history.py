@@ -10,6 +10,7 @@ from sqlalchemy import case, insert, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.booking.actions import closing
 from services.booking.domain import lifecycle
 from services.booking.domain.lifecycle import MOST_ALIVE, Status
 from services.booking.models import Move, Seat, Session
@@ -50,6 +51,7 @@ async def move_seat(
 
 async def move_seats(session: AsyncSession, steps: Sequence[Step]) -> None:
     """As `move_seat` for each, in as many statements as for one."""
+    stood = {step.booked.id: step.booked.status for step in steps}
     rows = [_take(session, step) for step in steps]
     groups = {step.booked.id: step.booked for step in steps if _is_group(step.booked)}
     if groups:
@@ -60,6 +62,13 @@ async def move_seats(session: AsyncSession, steps: Sequence[Step]) -> None:
             .where(col(Session.id).in_(groups))
             .execution_options(populate_existing=True)
         )
+    left = [
+        booked
+        for booked in {step.booked.id: step.booked for step in steps}.values()
+        if stood[booked.id] is Status.CONFIRMED and booked.status != Status.CONFIRMED
+    ]
+    if left:
+        await closing.end_proposals(session, left, max(step.at for step in steps))
     await record(session, rows)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.booking.actions import relocations
 from services.booking.domain.calls import JOINABLE
 from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import LIVE, MOST_ALIVE, Status
@@ -52,7 +53,7 @@ async def list_sessions(
 ) -> Page[SessionView]:
     """The caller's sessions by start, those of everybody for an admin without `role`.
 
-    Three queries, however many there are.
+    Six queries, however many there are.
     """
     query = (
         select(Session)
@@ -151,6 +152,8 @@ async def _views(
     for seat in await session.exec(query):
         seats_of[seat.session_id].append(seat)
     steps = await _steps(session, [s.id for some in seats_of.values() for s in some])
+    moves = await relocations.read_moves(session, ids)
+    proposals = await relocations.read_proposals(session, rows, caller, now)
     views = {}
     for row in rows:
         sees_all = caller.id == row.coach_id or "admin" in caller.roles
@@ -163,7 +166,9 @@ async def _views(
             left = row.capacity - sum(
                 shown_status(seat, now) in LIVE for seat in seats_of[row.id]
             )
-            views[row.id] = _session_view(row, seats, max(0, left), sees_all)
+            view = _session_view(row, seats, max(0, left), sees_all)
+            view.moves, view.proposals = moves[row.id], proposals[row.id]
+            views[row.id] = view
     return views
 
 
@@ -234,5 +239,6 @@ def _session_view(
         runs=row.kind == "individual" or row.fate is Fate.RUNS,
         join_url=f"/v1/sessions/{row.id}/join" if shown.status in JOINABLE else None,
         proposals=[],
+        moves=[],
         seats=seats if sees_all else None,
     )

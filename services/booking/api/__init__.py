@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.booking.api import calls, schedules, series, sessions, slots
+from services.booking.api import calls, moves, schedules, series, sessions, slots
 
 router = APIRouter()
-for each in (schedules, slots, sessions, series, calls):
+for each in (schedules, slots, sessions, series, moves, calls):
     router.include_router(each.router)

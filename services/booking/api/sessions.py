@@ -18,6 +18,7 @@ from services.booking.domain.problems import (
     TooManyHolds,
     WrongStatus,
 )
+from services.booking.schemas.moves import Timeline
 from services.booking.schemas.sessions import (
     CancelRequest,
     Moment,
@@ -169,3 +170,24 @@ async def run(
     now = clock.now()
     await groups.run(session, session_id, caller, now)
     return await sessions.get_session(session, session_id, caller, now)
+
+
+@router.get(
+    "/{session_id}/cancel/timeline",
+    responses=problems(Unauthorized, NotFound, WrongStatus, InvalidRequest),
+)
+async def timeline(
+    session_id: UUID,
+    caller: SignedIn,
+    session: Transaction,
+    clock: InjectedClock,
+    seat_id: UUID | None = None,
+) -> Timeline:
+    """What cancelling by the student would give back from now to the start.
+
+    Each step holds up to and with its `until`; at the end of the last one, the start
+    or when a hold runs out, it is too late. Coach and admin name the seat of a group.
+    """
+    return await cancellation.timeline(
+        session, session_id, caller, clock.now(), seat_id
+    )

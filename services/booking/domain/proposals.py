@@ -52,9 +52,14 @@ def expires_at(
     return now + min(LIFETIME, left / 2 if group else left)
 
 
-def shown(status: ProposalStatus, expiry: datetime, now: datetime) -> ProposalStatus:
-    """A proposal that ran out is expired, whether or not a tick has said so."""
-    if status is ProposalStatus.OPEN and expiry <= now:
+def shown(
+    status: ProposalStatus, expiry: datetime, now: datetime, *, accepted: bool = False
+) -> ProposalStatus:
+    """A proposal that ran out is expired, whether or not a tick has said so.
+
+    Not so one that a seat of a group has `accepted`: it is still to be carried out.
+    """
+    if status is ProposalStatus.OPEN and expiry <= now and not accepted:
         return ProposalStatus.EXPIRED
     return status
 

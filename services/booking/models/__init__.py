@@ -3,6 +3,7 @@
 from services.booking.models.attendance import Attendance
 from services.booking.models.base import Base
 from services.booking.models.calendars import BusyCalendar, BusyTime, CalendarToken
+from services.booking.models.moves import Answer, Proposal, Relocation
 from services.booking.models.rooms import Person, Room
 from services.booking.models.series import Series, Waiting
 from services.booking.models.sessions import (
@@ -18,6 +19,7 @@ from services.booking.models.sessions import (
 
 __all__ = [
     "LIVE",
+    "Answer",
     "Attendance",
     "Base",
     "BusyCalendar",
@@ -26,7 +28,9 @@ __all__ = [
     "Coach",
     "Move",
     "Person",
+    "Proposal",
     "RefusedPayment",
+    "Relocation",
     "Room",
     "Seat",
     "Series",

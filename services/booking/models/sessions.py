@@ -142,6 +142,7 @@ class Seat(Base, table=True):
     to wait for money. `refund_told_at` is when payments last spoke of the refund.
     `offer` says that it was reserved for somebody on the waitlist. A late cancellation
     is made good with `refund_on_resale`, once: by the seat `resold_by`.
+    `marks` and `moved_by_coach` are what moves did to the terms (`domain.moves.moved`).
     """
 
     __tablename__ = "seats"
@@ -173,6 +174,9 @@ class Seat(Base, table=True):
         ),
         CheckConstraint(
             "resold_by IS NULL OR refund_on_resale", "a_seat_is_resold_on_its_terms"
+        ),
+        CheckConstraint(
+            "moves_by_student BETWEEN 0 AND 3", "a_student_moves_a_seat_three_times"
         ),
         Index("ix_seats_session", "session_id"),
         Index(
@@ -223,6 +227,9 @@ class Seat(Base, table=True):
     offer: bool = False
     refund_on_resale: bool = False
     resold_by: UUID | None = None
+    marks: list[int] = Field(default_factory=list, sa_type=JSONB)
+    moved_by_coach: bool = False
+    moves_by_student: int = 0
 
 
 class Move(Base, table=True):

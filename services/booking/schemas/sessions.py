@@ -1,12 +1,13 @@
 """Sessions, their seats and their cancelling, as clients see them."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
 from services.booking.domain.lifecycle import RefundStatus, Status
+from services.booking.schemas.proposals import MoveView, ProposalView
 from shared.inputs import Input, Instant, Int, Line, Money, Output, Text
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
@@ -111,7 +112,8 @@ class SessionView(SeatView):
     min_participants: int
     runs: bool
     join_url: str | None
-    proposals: list[Any]
+    proposals: list[ProposalView]
+    moves: list[MoveView]
     seats: list[SeatView] | None
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -156,7 +157,7 @@ def test_the_timeline_says_what_the_quote_says_at_any_instant(
         assert stage.quote == quote(terms, "student", instant)
     assert all(
         one.until == next_.since and one.quote != next_.quote
-        for one, next_ in zip(stages, stages[1:], strict=False)
+        for one, next_ in pairwise(stages)
     )
 
 
