@@ -21,6 +21,9 @@ class Kind(StrEnum):
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CANCELLED = "booking_cancelled"
+    SESSION_MOVED = "session_moved"
+    PROPOSAL_MADE = "proposal_made"
+    PROPOSAL_ANSWERED = "proposal_answered"
     VERIFY_EMAIL = "verify_email"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
 
@@ -72,15 +75,29 @@ def pause_after(attempt: int) -> timedelta:
     return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
-def why_not_confirm(
-    start: datetime, now: datetime, cancelled: bool, suspended: bool
+def why_not_invite(
+    start: datetime, now: datetime, cancelled: bool, moved_on: bool, suspended: bool
 ) -> str | None:
-    """Why a confirmation is not worth sending (any more); None if it is."""
+    """Why to tell when a session starts is not worth it (any more); None if it is.
+
+    `moved_on`: a newer start is known, of which another mail tells.
+    """
     if cancelled:
         return "the seat was cancelled"
+    if moved_on:
+        return "the session was moved"
     if suspended:
         return "the recipient is suspended"
     return "the session has begun" if start <= now else None
+
+
+def why_not_ask(
+    expires_at: datetime, now: datetime, answered: bool, suspended: bool
+) -> str | None:
+    """Why to tell of a proposal is not worth it (any more); None if it is."""
+    if answered or expires_at <= now:
+        return "the proposal waits for no answer"
+    return "the recipient is suspended" if suspended else None
 
 
 def why_not_token(expires_at: datetime, real_now: datetime) -> str | None:
@@ -99,11 +116,15 @@ def game_name(slug: str | None) -> str | None:
 
 
 def title(group: bool, other: str) -> str:
-    """What the session is called in a subject and in a calendar."""
-    return f"{'Group coaching' if group else 'Coaching'} with {other}"
+    """What the session is called in a subject and in a calendar.
+
+    `other` is empty where the other side of a group is many.
+    """
+    name = "Group coaching" if group else "Coaching"
+    return f"{name} with {other}" if other else name
 
 
-def who_cancelled(by: Party, side: Side, other: str) -> str:
+def who(by: Party, side: Side, other: str) -> str:
     """The subject of "… cancelled", as read by `side`, whose counterpart is `other`."""
     if by == side:
         return "You"

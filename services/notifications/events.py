@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.notifications.actions import contacts, deliveries
-from services.notifications.domain import Kind
+from services.notifications.domain import Kind, Side
 from shared.broker import Handlers
 from shared.contracts.accounts import (
     EmailVerificationRequestedV1,
@@ -11,7 +11,13 @@ from shared.contracts.accounts import (
     UserChangedV1,
     UserRegisteredV1,
 )
-from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+from shared.contracts.booking import (
+    ProposalAnsweredV1,
+    ProposalMadeV1,
+    SeatCancelledV1,
+    SeatConfirmedV1,
+    SessionMovedV1,
+)
 
 handlers = Handlers("notifications")
 
@@ -46,6 +52,31 @@ async def on_seat_cancelled(
     if event.was == "confirmed":
         await deliveries.tell_both_sides(
             session, Kind.BOOKING_CANCELLED, event, event.sequence
+        )
+
+
+@handlers.on(SessionMovedV1)
+async def on_session_moved(
+    event: SessionMovedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.tell_of_move(session, event)
+
+
+@handlers.on(ProposalMadeV1)
+async def on_proposal_made(
+    event: ProposalMadeV1, session: AsyncSession, _: datetime
+) -> None:
+    asked: Side = "student" if event.by == "coach" else "coach"
+    await deliveries.tell_of_proposal(session, Kind.PROPOSAL_MADE, event, asked)
+
+
+@handlers.on(ProposalAnsweredV1)
+async def on_proposal_answered(
+    event: ProposalAnsweredV1, session: AsyncSession, _: datetime
+) -> None:
+    if not event.overtaken:
+        await deliveries.tell_of_proposal(
+            session, Kind.PROPOSAL_ANSWERED, event, event.by
         )
 
 

@@ -10,6 +10,7 @@ from shared.contracts.booking import (
     SeatCancelledV1,
     SeatExpiredV1,
     SeatHeldV1,
+    SessionMovedV1,
 )
 
 handlers = Handlers("payments")
@@ -18,6 +19,13 @@ handlers = Handlers("payments")
 @handlers.on(SeatHeldV1)
 async def on_seat_held(event: SeatHeldV1, session: AsyncSession, _: datetime) -> None:
     await seats.hold(session, event)
+
+
+@handlers.on(SessionMovedV1)
+async def on_session_moved(
+    event: SessionMovedV1, session: AsyncSession, _: datetime
+) -> None:
+    await seats.move(session, event)
 
 
 @handlers.on(SeatExpiredV1)

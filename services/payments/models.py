@@ -48,6 +48,20 @@ class Payable(Base, table=True):
     series_size: int | None = None
 
 
+class SeatTime(Base, table=True):
+    """When a seat takes place, as the newest `start_version` we heard of says.
+
+    It may be here before its payable, which copies it.
+    """
+
+    __tablename__ = "seat_times"
+
+    seat_id: UUID = Field(primary_key=True)
+    start_version: int
+    starts_at: datetime
+    ends_at: datetime
+
+
 class Closure(Base, table=True):
     """A seat that is not to be paid any more.
 

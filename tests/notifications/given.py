@@ -31,7 +31,13 @@ from shared.contracts.accounts import (
     UserChangedV1,
     UserRegisteredV1,
 )
-from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+from shared.contracts.booking import (
+    ProposalAnsweredV1,
+    ProposalMadeV1,
+    SeatCancelledV1,
+    SeatConfirmedV1,
+    SessionMovedV1,
+)
 from shared.db import Sessions, engine_of
 from shared.ids import new_id
 from tests.given import NOW, FixedClock, a_verifier
@@ -105,6 +111,44 @@ def cancelled(seat: SeatConfirmedV1, **changes: Any) -> SeatCancelledV1:
         "sequence": 1,
     }
     return SeatCancelledV1.model_validate(values | changes)
+
+
+def moved(seat: SeatConfirmedV1, **changes: Any) -> SessionMovedV1:
+    """The seat's session, a day later; the student's wish."""
+    day = timedelta(days=1)
+    values = seat.model_dump(exclude={"event_id", "correlation_id"}) | {
+        "seat_ids": (seat.seat_id,),
+        "student_ids": (seat.student_id,),
+        "old_start": seat.start,
+        "old_end": seat.end,
+        "start": seat.start + day,
+        "end": seat.end + day,
+        "start_version": seat.start_version + 1,
+        "sequence": 1,
+        "by": "student",
+        "reason": None,
+    }
+    return SessionMovedV1.model_validate(values | changes)
+
+
+def _proposal(seat: SeatConfirmedV1, **changes: Any) -> dict[str, Any]:
+    return moved(seat).model_dump(exclude={"event_id", "correlation_id"}) | {
+        "proposal_id": new_id(),
+        "by": "coach",
+        "status": "open",
+        "expires_at": NOW + timedelta(days=1),
+        **changes,
+    }
+
+
+def proposed(seat: SeatConfirmedV1, **changes: Any) -> ProposalMadeV1:
+    """The coach would like to have the session a day later."""
+    return ProposalMadeV1.model_validate(_proposal(seat, **changes))
+
+
+def answered(made: ProposalMadeV1, **changes: Any) -> ProposalAnsweredV1:
+    values = made.model_dump(exclude={"event_id", "correlation_id"})
+    return ProposalAnsweredV1.model_validate(values | {"status": "accepted"} | changes)
 
 
 def _token(**changes: Any) -> dict[str, Any]:

@@ -91,17 +91,28 @@ def test_money_has_the_decimals_of_its_currency(
 def test_each_side_reads_who_cancelled(
     by: domain.Party, side: domain.Side, who: str
 ) -> None:
-    assert domain.who_cancelled(by, side, "Ada") == who
+    assert domain.who(by, side, "Ada") == who
 
 
 def test_a_confirmation_makes_sense_until_the_start() -> None:
     start = datetime(2026, 6, 19, 18, tzinfo=UTC)
     just_before = start - timedelta(microseconds=1)
 
-    assert domain.why_not_confirm(start, just_before, False, False) is None
-    assert domain.why_not_confirm(start, start, False, False)
-    assert domain.why_not_confirm(start, just_before, True, False)
-    assert domain.why_not_confirm(start, just_before, False, True)
+    assert domain.why_not_invite(start, just_before, False, False, False) is None
+    assert domain.why_not_invite(start, start, False, False, False)
+    assert domain.why_not_invite(start, just_before, True, False, False)
+    assert domain.why_not_invite(start, just_before, False, True, False)
+    assert domain.why_not_invite(start, just_before, False, False, True)
+
+
+def test_a_proposal_is_worth_a_mail_while_it_can_be_answered() -> None:
+    until = datetime(2026, 6, 19, 18, tzinfo=UTC)
+    before = until - timedelta(seconds=1)
+
+    assert domain.why_not_ask(until, before, False, False) is None
+    assert domain.why_not_ask(until, until, False, False)
+    assert domain.why_not_ask(until, before, True, False)
+    assert domain.why_not_ask(until, before, False, True)
 
 
 def test_a_token_makes_sense_until_it_expires() -> None:

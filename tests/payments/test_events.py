@@ -1,10 +1,12 @@
 import asyncio
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
 from services.payments.models import Payable
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
+from shared.contracts.booking import SeatHeldV1, SessionMovedV1
 from shared.service import backlog
 from tests.given import NOW
 from tests.payments.given import World, a_seat_held, cancelled, expired
@@ -132,3 +134,54 @@ async def test_what_is_left_to_do_is_counted(world: World) -> None:
     kinds = ("refunds_to_send", "checkouts_to_close", "payments_unknown")
     assert [before[kind] for kind in kinds] == [1, 1, 1]
     assert [after[kind] for kind in kinds] == [0, 0, 0]
+
+
+def moved(seat: SeatHeldV1, version: int) -> SessionMovedV1:
+    """The seat's session, as many days later as the version says."""
+    later = timedelta(days=version)
+    return SessionMovedV1(
+        occurred_at=NOW,
+        session_id=seat.session_id,
+        coach_id=seat.coach_id,
+        seat_ids=(seat.seat_id,),
+        student_ids=(seat.student_id,),
+        old_start=seat.start,
+        old_end=seat.end,
+        start=seat.start + later,
+        end=seat.end + later,
+        game=None,
+        kind="individual",
+        start_version=version,
+        sequence=version - 1,
+        by="student",
+        reason=None,
+    )
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_the_newest_time_of_a_seat_is_kept_in_whatever_order_it_is_heard(
+    world: World, order: tuple[int, ...]
+) -> None:
+    seat = a_seat_held()
+    events = [seat, moved(seat, 2), moved(seat, 3)]
+
+    for n in order:
+        await world.hear(events[n])
+
+    async with world.sessions() as session:
+        kept = await session.get_one(Payable, seat.seat_id)
+    assert kept.starts_at == seat.start + timedelta(days=3)
+    assert kept.ends_at == seat.end + timedelta(days=3)
+
+
+async def test_a_seat_and_its_move_heard_at_once_leave_the_newest_time(
+    world: World,
+) -> None:
+    for _ in range(5):
+        seat = a_seat_held()
+
+        await asyncio.gather(world.hear(seat), world.hear(moved(seat, 2)))
+
+        async with world.sessions() as session:
+            kept = await session.get_one(Payable, seat.seat_id)
+        assert kept.starts_at == seat.start + timedelta(days=2)

@@ -5,17 +5,21 @@ from typing import Literal
 from icalendar import Calendar, Event, vCalAddress
 
 from services.notifications.domain import House, Reader
-from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1, SessionMovedV1
 
 Method = Literal["REQUEST", "CANCEL"]
 
 
 def invitation(
-    seat: SeatConfirmedV1, summary: str, reader: Reader, house: House, url: str
+    seat: SeatConfirmedV1 | SessionMovedV1,
+    summary: str,
+    reader: Reader,
+    house: House,
+    url: str,
 ) -> bytes:
-    """Puts the session into the reader's calendar."""
+    """Puts the session of one seat into the reader's calendar, or moves it there."""
     event = _event(seat, summary, reader, house, url)
-    event.add("sequence", 0)
+    event.add("sequence", seat.sequence)
     event.add("status", "CONFIRMED")
     return _calendar("REQUEST", event)
 
@@ -31,7 +35,7 @@ def cancellation(
 
 
 def _event(
-    seat: SeatConfirmedV1 | SeatCancelledV1,
+    seat: SeatConfirmedV1 | SeatCancelledV1 | SessionMovedV1,
     summary: str,
     reader: Reader,
     house: House,
@@ -39,7 +43,8 @@ def _event(
 ) -> Event:
     """One seat's entry. We organise and only the reader attends: no address leaks."""
     event = Event()
-    event.add("uid", f"{seat.seat_id}@scrimline")
+    seat_id = seat.seat_ids[0] if isinstance(seat, SessionMovedV1) else seat.seat_id
+    event.add("uid", f"{seat_id}@scrimline")
     event.add("dtstamp", seat.occurred_at)
     event.add("dtstart", seat.start)
     event.add("dtend", seat.end)

@@ -1,18 +1,18 @@
 """Who is at which mail: claims that run out, and what a sender needs to know."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.notifications import domain
 from services.notifications.actions.deliveries import can_be_written, real_now
 from services.notifications.domain import Kind, Reader, State
 from services.notifications.models import Contact, Delivery
-from shared.contracts.booking import SeatConfirmedV1
 from shared.db import Sessions
 
 BATCH = 10
@@ -23,12 +23,15 @@ CLAIM = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Item:
-    """A claimed delivery and those it is about."""
+    """A claimed delivery and those it is about.
+
+    `told` is what else is promised about the same thing: the newest version by kind.
+    """
 
     delivery: Delivery
     recipient: Contact | None
     other: Contact | None
-    cancelled: bool
+    told: Mapping[Kind, int]
 
     def reader(self) -> Reader:
         given, contact = self.delivery.address, self.recipient
@@ -51,10 +54,22 @@ class Item:
         delivery = self.delivery
         if delivery.expires_at is not None:
             return domain.why_not_token(delivery.expires_at, real_now())
-        if delivery.kind is Kind.BOOKING_CONFIRMED:
-            start = SeatConfirmedV1.model_validate(delivery.facts).start
-            suspended = self.recipient is not None and self.recipient.suspended
-            return domain.why_not_confirm(start, now, self.cancelled, suspended)
+        suspended = self.recipient is not None and self.recipient.suspended
+        if delivery.kind in (Kind.BOOKING_CONFIRMED, Kind.SESSION_MOVED):
+            return domain.why_not_invite(
+                datetime.fromisoformat(delivery.facts["start"]),
+                now,
+                Kind.BOOKING_CANCELLED in self.told,
+                self.told.get(Kind.SESSION_MOVED, 0) > delivery.version,
+                suspended,
+            )
+        if delivery.kind is Kind.PROPOSAL_MADE:
+            return domain.why_not_ask(
+                datetime.fromisoformat(delivery.facts["expires_at"]),
+                now,
+                Kind.PROPOSAL_ANSWERED in self.told,
+                suspended,
+            )
         return None
 
 
@@ -83,21 +98,28 @@ async def _look_up(session: AsyncSession, due: Sequence[Delivery]) -> list[Item]
     people = {each.recipient_id for each in due} | {each.other_id for each in due}
     found = await session.exec(select(Contact).where(col(Contact.user_id).in_(people)))
     contacts = {contact.user_id: contact for contact in found}
-    cancelled = await _cancelled(session, {each.subject_id for each in due})
+    told = await _told(session, {each.subject_id for each in due})
     return [
         Item(
             each,
             contacts.get(each.recipient_id),
             contacts.get(each.other_id) if each.other_id else None,
-            each.subject_id in cancelled,
+            told[each.subject_id],
         )
         for each in due
     ]
 
 
-async def _cancelled(session: AsyncSession, seats: Collection[UUID]) -> set[UUID]:
-    query = select(Delivery.subject_id).where(
-        col(Delivery.subject_id).in_(seats),
-        col(Delivery.kind) == Kind.BOOKING_CANCELLED,
+async def _told(
+    session: AsyncSession, subjects: Collection[UUID]
+) -> dict[UUID, dict[Kind, int]]:
+    """By subject, what is promised about it."""
+    query = (
+        select(Delivery.subject_id, Delivery.kind, func.max(Delivery.version))
+        .where(col(Delivery.subject_id).in_(subjects))
+        .group_by(col(Delivery.subject_id), col(Delivery.kind))
     )
-    return set(await session.exec(query))
+    told: dict[UUID, dict[Kind, int]] = defaultdict(dict)
+    for subject_id, kind, version in await session.exec(query):
+        told[subject_id][Kind(kind)] = version
+    return told

@@ -9,13 +9,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import and_, col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.notifications.domain import OPEN, Kind
+from services.notifications.domain import OPEN, Kind, Side
 from services.notifications.models import Contact, Delivery
 from shared.contracts.accounts import (
     EmailVerificationRequestedV1,
     PasswordResetRequestedV1,
 )
-from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+from shared.contracts.booking import (
+    ProposalAnsweredV1,
+    ProposalMadeV1,
+    SeatCancelledV1,
+    SeatConfirmedV1,
+    SessionMovedV1,
+)
 from shared.db import leave_work
 from shared.ids import new_id
 
@@ -34,6 +40,45 @@ async def tell_both_sides(
         [
             _row(kind, event.seat_id, recipient)
             | {"other_id": other, "version": version, "facts": facts}
+            for recipient, other in pairs
+        ],
+    )
+
+
+async def tell_of_move(session: AsyncSession, event: SessionMovedV1) -> None:
+    """Promise a mail about each seat to both sides, once for each start."""
+    rows = []
+    for seat_id, student_id in zip(event.seat_ids, event.student_ids, strict=True):
+        own = {"seat_ids": (seat_id,), "student_ids": (student_id,)}
+        facts = event.model_copy(update=own).model_dump(mode="json")
+        pairs = (student_id, event.coach_id), (event.coach_id, student_id)
+        rows += [
+            _row(Kind.SESSION_MOVED, seat_id, recipient)
+            | {"other_id": other, "version": event.start_version, "facts": facts}
+            for recipient, other in pairs
+        ]
+    await _promise(session, rows)
+
+
+async def tell_of_proposal(
+    session: AsyncSession,
+    kind: Kind,
+    event: ProposalMadeV1 | ProposalAnsweredV1,
+    side: Side,
+) -> None:
+    """Promise a mail about a proposal to everybody of this side, once each."""
+    facts = event.model_dump(mode="json")
+    one = event.student_ids[0] if event.kind == "individual" else None
+    pairs: list[tuple[UUID, UUID | None]] = (
+        [(event.coach_id, one)]
+        if side == "coach"
+        else [(student_id, event.coach_id) for student_id in event.student_ids]
+    )
+    await _promise(
+        session,
+        [
+            _row(kind, event.proposal_id, recipient)
+            | {"other_id": other, "facts": facts}
             for recipient, other in pairs
         ],
     )

@@ -17,7 +17,13 @@ from services.notifications import domain
 from services.notifications.actions import calendar
 from services.notifications.domain import House, Kind, Reader, Side
 from services.notifications.models import Delivery
-from shared.contracts.booking import SeatCancelledV1, SeatConfirmedV1
+from shared.contracts.booking import (
+    ProposalAnsweredV1,
+    ProposalMadeV1,
+    SeatCancelledV1,
+    SeatConfirmedV1,
+    SessionMovedV1,
+)
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
@@ -102,15 +108,60 @@ def _cancelled(delivery: Delivery, reader: Reader, other: str, house: House) -> 
     entry = calendar.cancellation(seat, context["title"], reader, house, context["url"])
     subject = f"Cancelled: {context['title']}, {context['wall_clock']}"
     context |= {
-        "who": domain.who_cancelled(seat.by, context["side"], other),
+        "who": domain.who(seat.by, context["side"], other),
         "reason": seat.reason,
         "money_back": _money_back(seat, context["side"], reader.locale),
     }
     return Words(subject, context, "CANCEL", entry)
 
 
+def _moved(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    seat = SessionMovedV1.model_validate(delivery.facts)
+    context = _session(seat, delivery, reader, other, house)
+    entry = calendar.invitation(seat, context["title"], reader, house, context["url"])
+    subject = f"Moved: {context['title']}, {context['wall_clock']}"
+    return Words(subject, context | _change(seat, reader, context), "REQUEST", entry)
+
+
+def _asked(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    proposal = ProposalMadeV1.model_validate(delivery.facts)
+    context = _session(proposal, delivery, reader, other, house)
+    context |= _change(proposal, reader, context)
+    context["until"] = domain.local_time(
+        proposal.expires_at, reader.timezone, reader.locale
+    )
+    subject = f"Another time? {context['title']}, {context['wall_clock']}"
+    return Words(subject, context)
+
+
+def _answered(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    proposal = ProposalAnsweredV1.model_validate(delivery.facts)
+    context = _session(proposal, delivery, reader, other, house)
+    context |= _change(proposal, reader, context) | {"status": proposal.status}
+    word = {"accepted": "Accepted", "declined": "Declined"}
+    said = word.get(proposal.status, "Not agreed")
+    return Words(f"{said}: {context['title']}, {context['wall_clock']}", context)
+
+
+def _change(
+    said: SessionMovedV1 | ProposalMadeV1 | ProposalAnsweredV1,
+    reader: Reader,
+    context: dict[str, Any],
+) -> dict[str, Any]:
+    """The time before, and who wants or wanted another one, and why."""
+    return {
+        "who": domain.who(said.by, context["side"], context["other"]),
+        "reason": said.reason,
+        "was": domain.local_time(said.old_start, reader.timezone, reader.locale),
+    }
+
+
 def _session(
-    seat: SeatConfirmedV1 | SeatCancelledV1,
+    seat: SeatConfirmedV1
+    | SeatCancelledV1
+    | SessionMovedV1
+    | ProposalMadeV1
+    | ProposalAnsweredV1,
     delivery: Delivery,
     reader: Reader,
     other: str,
@@ -168,6 +219,9 @@ def _link(
 WORDS: dict[Kind, Callable[[Delivery, Reader, str, House], Words]] = {
     Kind.BOOKING_CONFIRMED: _confirmed,
     Kind.BOOKING_CANCELLED: _cancelled,
+    Kind.SESSION_MOVED: _moved,
+    Kind.PROPOSAL_MADE: _asked,
+    Kind.PROPOSAL_ANSWERED: _answered,
     Kind.VERIFY_EMAIL: _verify,
     Kind.PASSWORD_RESET: _reset,
 }
