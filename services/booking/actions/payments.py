@@ -189,6 +189,8 @@ async def _confirm_late(
         return "coach_unavailable"
     if booked.starts_at <= now:
         return "too_late"
+    if seat.starts_at != booked.starts_at:
+        return "moved"  # the group did, after this seat had left it
     if refusal := await _refused_by_group(session, booked, now):
         return refusal
     try:
