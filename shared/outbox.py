@@ -21,7 +21,6 @@ from sqlalchemy import (
     Uuid,
     delete,
     func,
-    insert,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -30,6 +29,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from shared import logs, traces
 from shared.contracts import Event
 from shared.db import MECHANISMS, Sessions, leave_work
+from shared.statements import Statement, a_row_of, in_transaction
 
 log = structlog.get_logger()
 
@@ -45,6 +45,8 @@ OUTBOX = Table(
 )
 """Events that are committed and about to be on the broker; a sent one is deleted."""
 
+INSERT = Statement(a_row_of(OUTBOX))
+
 BATCH = 200
 CORRELATION = "x-correlation-id"
 PUBLISH_TIMEOUT = 10.0
@@ -55,7 +57,7 @@ Publish = Callable[["Row[Any]"], Awaitable[object]]
 async def publish(session: AsyncSession, *events: Event) -> None:
     """Send the events if, and only if, the caller's transaction commits.
 
-    One statement for all of them. The correlation id and the trace of the present
+    One round trip for all of them. The correlation id and the trace of the present
     request or message go along.
     """
     correlation_id = logs.correlation_id()
@@ -77,7 +79,7 @@ async def publish(session: AsyncSession, *events: Event) -> None:
         for event in events
     ]
     if rows:
-        await session.exec(insert(OUTBOX).values(rows))
+        await INSERT.execute(await in_transaction(session), rows)
         leave_work(session)
 
 

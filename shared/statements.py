@@ -4,14 +4,16 @@ Its layers cost a short statement several times what the database does. They sti
 the SQL, once; what each execution needs is a list of arguments.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 import asyncpg
-from sqlalchemy import BindParameter, PoolProxiedConnection, bindparam
+from sqlalchemy import BindParameter, PoolProxiedConnection, Table, bindparam, inspect
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql import ClauseElement, visitors
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.db import Sessions, engine_of
@@ -23,8 +25,9 @@ DIALECT = dialect()  # type: ignore[no-untyped-call]
 class Statement:
     """One statement as PostgreSQL gets it; `bindparam("name")` is what varies.
 
-    All other values stand in its text, where the planner sees them. Arguments and rows
-    are as asyncpg has them, not as the columns' types would make them.
+    All other values stand in its text, where the planner sees them. Arguments are of
+    the columns' types; rows are as asyncpg has them. Raises Outage when the server has
+    gone.
     """
 
     def __init__(self, query: ClauseElement) -> None:
@@ -33,15 +36,65 @@ class Statement:
             dialect=DIALECT, compile_kwargs={"render_postcompile": True}
         )
         self.text = str(compiled)
-        self._names: list[str] = compiled.positiontup or []  # type: ignore[attr-defined]
+        self._arguments = [
+            (name, _encoder(compiled.binds[name]))  # type: ignore[attr-defined]
+            for name in compiled.positiontup or []  # type: ignore[attr-defined]
+        ]
 
     async def fetch(
         self, connection: asyncpg.Connection, **arguments: Any
     ) -> list[asyncpg.Record]:
         """All rows. Arguments that the statement does not use are left out."""
-        values = [arguments[name] for name in self._names]
-        rows: list[asyncpg.Record] = await connection.fetch(self.text, *values)
+        with _outages(connection):
+            rows: list[asyncpg.Record] = await connection.fetch(
+                self.text, *self._values(arguments)
+            )
         return rows
+
+    async def execute(
+        self, connection: asyncpg.Connection, arguments: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Once for each of the `arguments`, in one round trip."""
+        with _outages(connection):
+            await connection.executemany(self.text, map(self._values, arguments))
+
+    def _values(self, arguments: Mapping[str, Any]) -> list[Any]:
+        return [
+            arguments[name] if encode is None else encode(arguments[name])
+            for name, encode in self._arguments
+        ]
+
+
+def _encoder(parameter: BindParameter[Any]) -> Callable[[Any], Any] | None:
+    encode: Callable[[Any], Any] | None = parameter.type.dialect_impl(
+        DIALECT
+    ).bind_processor(DIALECT)
+    return encode
+
+
+@contextmanager
+def _outages(connection: asyncpg.Connection) -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if connection.is_closed():
+            raise Outage("The database closed the connection.") from error
+        raise
+
+
+def a_row_of(table: type[SQLModel] | Table) -> Insert:
+    """To insert a row of all columns, each an argument of its name.
+
+    Those that the database counts up are left to it.
+    """
+    columns = inspect(table).columns if isinstance(table, type) else table.columns
+    return insert(table).values(
+        {
+            each.name: bindparam(each.name, type_=each.type)
+            for each in columns
+            if each.identity is None
+        }
+    )
 
 
 def _inlined(element: Any, **_: Any) -> ClauseElement | None:
@@ -57,21 +110,15 @@ def _inlined(element: Any, **_: Any) -> ClauseElement | None:
 async def reading(sessions: Sessions) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the pool outside of any transaction, to read with.
 
-    Each statement sees what is committed when it begins. Raises Outage when the server
-    has gone.
+    Each statement sees what is committed when it begins.
     """
     engine = engine_of(sessions)
     held = await engine.raw_connection()
     while _driver(held).is_closed():  # by a server that was stopped since
         held.invalidate()
         held = await engine.raw_connection()
-    connection = _driver(held)
     try:
-        yield connection
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        if connection.is_closed():
-            raise Outage("The database closed the connection.") from error
-        raise
+        yield _driver(held)
     finally:
         held.close()
 
@@ -82,11 +129,14 @@ def _driver(held: PoolProxiedConnection) -> asyncpg.Connection:
 
 
 async def in_transaction(session: AsyncSession) -> asyncpg.Connection:
-    """The connection of the session's transaction, which a statement has begun.
+    """The connection of the session's transaction, for statements that belong to it.
 
-    What the session has not flushed is not seen, and what it has read stays as it was.
+    What the session has added is flushed; what it has read stays as it was.
     """
+    await session.flush()
     connection = await session.connection()
     driver = _driver(await connection.get_raw_connection())
-    assert driver.is_in_transaction(), "SQLAlchemy begins with the first statement"
+    if not driver.is_in_transaction():
+        # SQLAlchemy begins with the first statement it sends itself
+        await connection.exec_driver_sql("SELECT 1")
     return driver

@@ -5,8 +5,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, or_, update
-from sqlmodel import col, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.booking.actions import history
@@ -14,6 +27,7 @@ from services.booking.domain.lifecycle import Status
 from services.booking.models import Seat, Session
 from shared import outbox
 from shared.contracts.booking import SeatExpiredV1
+from shared.statements import Statement, in_transaction
 
 BATCH = 500
 
@@ -47,23 +61,52 @@ async def expire_holds(
     The exclusion constraints know no clock, so this comes before every insert and
     every move, under the locks of all of them.
     """
-    theirs = of_people(coaches, students)
-    while await _expire(session, now, now, theirs):
-        pass
+    people = {"coaches": list(coaches), "students": list(students), "now": now}
+    if await STALE.fetch(await in_transaction(session), **people):
+        while await _expire(session, now, now, of_people(coaches, students)):
+            pass
 
 
 def of_people(
     coaches: Collection[UUID], students: Collection[UUID]
 ) -> ColumnElement[bool]:
     """Seats of these students, and those of these coaches that may be holds."""
+    return _of(literal(list(coaches), PEOPLE), literal(list(students), PEOPLE))
+
+
+PEOPLE = ARRAY(Uuid())
+
+
+def _of(
+    coaches: ColumnElement[Any], students: ColumnElement[Any]
+) -> ColumnElement[bool]:
     sold_in_part = and_(
         col(Session.kind) == "group", col(Session.status) == Status.CONFIRMED
     )
-    of_coaches = select(Session.id).where(
-        col(Session.coach_id).in_(coaches),
+    of_coaches = select(col(Session.id)).where(
+        col(Session.coach_id) == func.any(coaches),
         or_(col(Session.status) == Status.HELD, sold_in_part),
     )
-    return or_(col(Seat.student_id).in_(students), col(Seat.session_id).in_(of_coaches))
+    return or_(
+        col(Seat.student_id) == func.any(students),
+        col(Seat.session_id).in_(of_coaches),
+    )
+
+
+def _stale() -> Select[*tuple[Any, ...]]:
+    """Whether anything stands between people; most of the time nothing does."""
+    return (
+        select(col(Seat.id))
+        .where(
+            col(Seat.status) == Status.HELD,
+            col(Seat.hold_expires_at) <= bindparam("now"),
+            _of(bindparam("coaches", type_=PEOPLE), bindparam("students", type_=PEOPLE)),
+        )
+        .limit(1)
+    )
+
+
+STALE = Statement(_stale())
 
 
 async def expire_holds_in(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, insert, update
+from sqlalchemy import case, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,6 +16,7 @@ from services.booking.domain.lifecycle import MOST_ALIVE, Status
 from services.booking.models import Move, Seat, Session
 from shared.contracts.booking import Party
 from shared.ids import new_id
+from shared.statements import Statement, a_row_of, in_transaction
 
 
 @dataclass(frozen=True)
@@ -130,5 +131,8 @@ MOST_ALIVE_SEAT = (
 
 async def record(session: AsyncSession, moves: Sequence[dict[str, Any]]) -> None:
     """Add these rows of `Move` to the history; each becomes an id of its own."""
-    rows = [{"id": new_id(), **move} for move in moves]
-    await session.exec(insert(Move).values(rows))
+    rows = [{"id": new_id(), "evidence": None, **move} for move in moves]
+    await RECORD.execute(await in_transaction(session), rows)
+
+
+RECORD = Statement(a_row_of(Move))

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+import asyncpg
+from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -46,7 +46,7 @@ from shared.contracts import Money as Price
 from shared.contracts.booking import SeatHeldV1
 from shared.ids import new_id
 from shared.inputs import Money
-from shared.statements import in_transaction
+from shared.statements import Statement, a_row_of, in_transaction
 
 LOST = {Code.BUSY, Code.BUFFER, Code.GROUP_FULL}
 """Reasons that say that another student was faster."""
@@ -107,42 +107,74 @@ async def _require_room(
     now: datetime,
 ) -> None:
     """The student is free at that time and may hold one more seat, if it is one."""
-    overlaps = and_(
-        col(Seat.status).in_(LIVE),
-        col(Seat.starts_at) < _end(wanted),
-        col(Seat.ends_at) > wanted.start,
+    seats = await SEATS_OF_STUDENT.fetch(
+        await in_transaction(session),
+        student_id=student_id,
+        coach_id=wanted.coach_id,
+        since=wanted.start,
+        until=_end(wanted),
+        recent=now - HOUR,
     )
-    recent = and_(
-        col(Session.coach_id) == wanted.coach_id, col(Seat.created_at) > now - HOUR
-    )
-    query = (
-        select(Seat, Session.coach_id, overlaps)
-        .join(Session, col(Session.id) == col(Seat.session_id))
-        .where(
-            col(Seat.student_id) == student_id,
-            or_(overlaps, recent, col(Seat.status) == Status.HELD),
-        )
-    )
-    seats = (await session.exec(query)).all()
-    if any(in_the_way for _, _, in_the_way in seats):
+    if any(seat["overlaps"] for seat in seats):
         raise StudentBusy("Choose a time at which you are free.")
     if cost.amount:
-        require_room(holds_of([row[:2] for row in seats]), wanted.coach_id, now)
+        count = len(Taken._fields)
+        taken = [(Taken._make(seat[:count]), seat["coach_id"]) for seat in seats]
+        require_room(holds_of(taken), wanted.coach_id, now)
 
 
-def holds_of(rows: Iterable[tuple[Seat, UUID]]) -> list[Hold]:
+class Taken(NamedTuple):
+    """What counts of a seat that its student has."""
+
+    id: UUID
+    series_id: UUID | None
+    offer: bool
+    status: str
+    created_at: datetime
+    hold_expires_at: datetime | None
+
+
+def holds_of(rows: Iterable[tuple[Seat | Taken, UUID]]) -> list[Hold]:
     """Seats with their coaches as holds: a series is one, an offer is none."""
     found = {seat.series_id or seat.id: _hold(seat, coach) for seat, coach in rows}
     return [hold for hold in found.values() if hold is not None]
 
 
-def _hold(seat: Seat, coach_id: UUID) -> Hold | None:
+def _hold(seat: Seat | Taken, coach_id: UUID) -> Hold | None:
     """None for a seat that never waited for money, and for one we offered."""
     if seat.hold_expires_at is None or seat.offer:
         return None
-    waits = seat.status is Status.HELD
+    waits = seat.status == Status.HELD
     end = seat.hold_expires_at if waits else seat.created_at
     return Hold(coach_id, seat.created_at, end)
+
+
+def _seats_of_student() -> Select[*tuple[Any, ...]]:
+    """Those that overlap or count for the limits of holds."""
+    overlaps = and_(
+        col(Seat.status).in_(sorted(LIVE)),
+        col(Seat.starts_at) < bindparam("until"),
+        col(Seat.ends_at) > bindparam("since"),
+    )
+    recent = and_(
+        col(Session.coach_id) == bindparam("coach_id"),
+        col(Seat.created_at) > bindparam("recent"),
+    )
+    return (
+        select(
+            *(col(getattr(Seat, name)) for name in Taken._fields),
+            col(Session.coach_id),
+            overlaps.label("overlaps"),
+        )
+        .join(Session, col(Session.id) == col(Seat.session_id))
+        .where(
+            col(Seat.student_id) == bindparam("student_id"),
+            or_(overlaps, recent, col(Seat.status) == Status.HELD),
+        )
+    )
+
+
+SEATS_OF_STUDENT = Statement(_seats_of_student())
 
 
 async def _require_offered(
@@ -243,13 +275,15 @@ def _joined(session_id: UUID) -> SelectOfScalar[Session]:
 
 async def _insert(session: AsyncSession, row: Session | Seat) -> bool:
     """False if an exclusion constraint has the row's time taken."""
-    placed = await session.exec(
-        insert(type(row))
-        .values(row.model_dump())
-        .on_conflict_do_nothing()
-        .returning(col(type(row).id))
-    )
-    return placed.first() is not None
+    connection = await in_transaction(session)
+    placed = INSERT_SEAT if isinstance(row, Seat) else INSERT_SESSION
+    return bool(await placed.fetch(connection, **row.model_dump()))
+
+
+INSERT_SESSION = Statement(
+    a_row_of(Session).on_conflict_do_nothing().returning(col(Session.id))
+)
+INSERT_SEAT = Statement(a_row_of(Seat).on_conflict_do_nothing().returning(col(Seat.id)))
 
 
 def session_row(wanted: SessionRequest, offer: Offer, cost: Money) -> Session:
