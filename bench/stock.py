@@ -23,9 +23,9 @@ SESSIONS = """
     WITH booked AS (
         INSERT INTO sessions (id, coach_id, starts_at, ends_at, blocked_from,
                               blocked_until, status, kind, game, sequence,
-                              start_version)
+                              start_version, held_until)
         SELECT gen_random_uuid(), $1, at, at + $5::interval, at, at + $5::interval,
-               $6, 'individual', NULL, 0, 1
+               $6, 'individual', NULL, 0, 1, $9
         FROM generate_series(0, $4::int - 1) AS number,
              LATERAL (SELECT $2::timestamptz + number * $3::interval AS at) AS times
         RETURNING id, starts_at, ends_at

@@ -11,6 +11,7 @@ import sqlmodel
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Text,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -215,6 +217,14 @@ async def conflicts(
 
 def _counts(now: Any) -> ColumnElement[bool]:
     """Sessions that count; a hold does until it runs out."""
+    return or_(col(Session.status).in_(sorted(LASTING)), _held(now))
+
+
+def _held(now: Any) -> ColumnElement[bool]:
+    """Sessions with a hold that runs.
+
+    Most that have none are passed by without a look at their seats.
+    """
     running = (
         select(col(Seat.id))
         .where(
@@ -225,9 +235,8 @@ def _counts(now: Any) -> ColumnElement[bool]:
         .correlate(Session)
         .exists()
     )
-    return or_(
-        col(Session.status).in_(sorted(LASTING)),
-        and_(col(Session.status) == Status.HELD, running),
+    return and_(
+        col(Session.status) == Status.HELD, col(Session.held_until) > now, running
     )
 
 
@@ -266,7 +275,22 @@ def _offer() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _busy(opened: ColumnElement[int], *more: Any) -> Select[*tuple[Any, ...]]:
+def _busy(
+    opened: ColumnElement[int], *more: Any
+) -> CompoundSelect[*tuple[Any, ...]]:
+    """In two halves, each with an index of its own.
+
+    Holds that ran out and nobody has swept yet are then not even looked at.
+    """
+    lasting = col(Session.status).in_(sorted(LASTING))
+    return union_all(
+        _busy_if(lasting, opened, *more), _busy_if(_held(NOW), opened, *more)
+    )
+
+
+def _busy_if(
+    counts: ColumnElement[bool], opened: ColumnElement[int], *more: Any
+) -> Select[*tuple[Any, ...]]:
     return select(
         col(Session.starts_at).label("starts_at"),
         col(Session.ends_at).label("ends_at"),
@@ -280,7 +304,7 @@ def _busy(opened: ColumnElement[int], *more: Any) -> Select[*tuple[Any, ...]]:
         col(Session.starts_at) >= bindparam("earliest"),  # what the index can use
         col(Session.starts_at) < bindparam("until"),
         col(Session.ends_at) > bindparam("since"),
-        _counts(NOW),
+        counts,
     )
 
 

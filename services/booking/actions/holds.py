@@ -236,9 +236,11 @@ async def _place(
     booked = session_row(wanted, offer, cost)
     if group is not None:
         booked = (await session.exec(_joined(group.id))).one()
-    elif not await _insert(session, booked):
-        raise SlotTaken("Choose another time.", alternatives=[])
     seat = seat_row(student_id, booked, wanted, offer, cost, terms, now)
+    if booked.kind == "individual" and seat.hold_expires_at is not None:
+        booked.held_until = seat.hold_expires_at  # nobody else will hold it
+    if group is None and not await _insert(session, booked):
+        raise SlotTaken("Choose another time.", alternatives=[])
     if not await _insert(session, seat):
         raise StudentBusy("Choose a time at which you are free.")
     if group is not None:

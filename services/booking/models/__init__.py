@@ -7,6 +7,7 @@ from services.booking.models.moves import Answer, Proposal, Relocation
 from services.booking.models.rooms import Person, Room
 from services.booking.models.series import Series, Waiting
 from services.booking.models.sessions import (
+    FOREVER,
     LIVE,
     Coach,
     Move,
@@ -18,6 +19,7 @@ from services.booking.models.sessions import (
 )
 
 __all__ = [
+    "FOREVER",
     "LIVE",
     "Answer",
     "Attendance",

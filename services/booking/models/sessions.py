@@ -1,6 +1,6 @@
 """Coaches, their terms, and who has which time."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,9 @@ LIVE = "status IN ('held', 'confirmed', 'in_progress')"
 """The states that occupy time, as the predicate of the exclusion constraints."""
 
 ONE = {"server_default": "1"}
+
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Coach(Base, table=True):
@@ -73,7 +76,8 @@ class Session(Base, table=True):
     seat. `sequence` counts what a calendar has to be told (RFC 5545), `start_version`
     the moves. Capacity and participants are those of the policy when the first seat was
     booked; `fate` is what was decided about a group as a whole, None until then.
-    `meeting` and `meeting_url` say where it takes place.
+    `meeting` and `meeting_url` say where it takes place. No hold of one of its seats
+    runs longer than `held_until`.
     """
 
     __tablename__ = "sessions"
@@ -110,6 +114,18 @@ class Session(Base, table=True):
         ),
         Index("ix_sessions_coach_start", "coach_id", "starts_at", "id"),
         Index("ix_sessions_start", "starts_at", "id"),
+        Index(
+            "ix_sessions_lasting",
+            "coach_id",
+            "starts_at",
+            postgresql_where=text("status NOT IN ('held', 'expired', 'cancelled')"),
+        ),
+        Index(
+            "ix_sessions_held",
+            "coach_id",
+            "held_until",
+            postgresql_where=text("status = 'held'"),
+        ),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -132,6 +148,7 @@ class Session(Base, table=True):
         sa_column_kwargs={"server_default": Provider.JITSI.value},
     )
     meeting_url: str | None = None
+    held_until: datetime = FOREVER
 
 
 class Seat(Base, table=True):
