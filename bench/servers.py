@@ -125,6 +125,7 @@ def service(
 def uvicorn(app: str, port: int, **environment: str) -> AbstractContextManager[None]:
     """An application such as "bench.answers:app", served as the services are."""
     options = f"--port {port} --log-level error --no-access-log --timeout-keep-alive 75"
+    options += " --http shared.server:OneWrite"
     return module("uvicorn", app, *options.split(), **environment)
 
 

@@ -4,7 +4,8 @@ import asyncio
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.server import OneWrite
 
 HEAD_LIMIT = 32 * 1024
 HEAD_SECONDS = 30.0
@@ -19,7 +20,7 @@ TOO_LARGE = (
 )
 
 
-class HeadLimit(HttpToolsProtocol):
+class HeadLimit(OneWrite):
     """Closes a connection whose request's head grows beyond 32 KiB (RFC 6585, 5), or
     is not whole within `HEAD_SECONDS`.
 

@@ -21,6 +21,7 @@ from shared.clock import Clock, SystemClock
 from shared.db import Sessions
 from shared.metrics import Metrics
 from shared.outages import is_outage
+from shared.server import OneWrite
 from shared.settings import ServiceSettings
 from shared.traces import Tracer
 from shared.workers import Worker, running
@@ -221,6 +222,7 @@ def main(
                 port=settings.port,
                 log_config=None,
                 access_log=False,
+                http=OneWrite,
                 timeout_keep_alive=KEEP_ALIVE,
             )
         case _:

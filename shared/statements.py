@@ -45,10 +45,9 @@ class Statement:
         self, connection: asyncpg.Connection, **arguments: Any
     ) -> list[asyncpg.Record]:
         """All rows. Arguments that the statement does not use are left out."""
+        values = self._values(arguments)
         with _outages(connection):
-            rows: list[asyncpg.Record] = await connection.fetch(
-                self.text, *self._values(arguments)
-            )
+            rows: list[asyncpg.Record] = await connection.fetch(self.text, *values)
         return rows
 
     async def execute(

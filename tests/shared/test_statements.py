@@ -5,12 +5,27 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Integer, bindparam, column, literal, select, text, values
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Integer,
+    MetaData,
+    Table,
+    bindparam,
+    column,
+    func,
+    literal,
+    select,
+    text,
+    values,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared import db
 from shared.db import Sessions, enum_column, make_sessions
 from shared.errors import Outage
-from shared.statements import Statement, in_transaction, reading
+from shared.statements import Statement, a_row_of, in_transaction, reading
 
 Database = Callable[[str], Awaitable[str]]
 
@@ -35,6 +50,7 @@ RED_ONES = Statement(
     )
     .order_by(NUMBERS.c.number)
 )
+SLEEP = Statement(select(func.pg_sleep(60)))
 END = text("SELECT pg_terminate_backend(:pid)")
 
 
@@ -74,6 +90,29 @@ async def test_an_argument_that_is_missing_is_named() -> None:
         await RED_ONES.fetch(None)
 
 
+async def test_rows_are_written_as_the_types_of_their_columns_say(
+    sessions: Sessions,
+) -> None:
+    kept = Table(
+        "kept",
+        MetaData(),
+        Column("id", BigInteger, Identity()),
+        Column("colour", enum_column(Colour)),
+        Column("more", JSONB),
+    )
+    row = Statement(a_row_of(kept))
+    async with sessions() as session:
+        connection = await in_transaction(session)
+        await (await session.connection()).run_sync(kept.metadata.create_all)
+        await row.execute(
+            connection,
+            [{"colour": Colour.RED, "more": [1]}, {"colour": Colour.BLUE, "more": {}}],
+        )
+        rows = await connection.fetch("SELECT id, colour, more FROM kept ORDER BY id")
+
+    assert [tuple(each) for each in rows] == [(1, "red", [1]), (2, "blue", {})]
+
+
 async def test_what_is_read_is_in_no_transaction(sessions: Sessions) -> None:
     async with reading(sessions) as connection:
         assert not connection.is_in_transaction()
@@ -100,7 +139,7 @@ async def test_a_server_that_goes_while_it_is_asked_is_an_outage(
     async def ask() -> None:
         async with reading(sessions) as connection:
             pids.append(connection.get_server_pid())
-            await connection.execute("SELECT pg_sleep(60)")
+            await SLEEP.fetch(connection)
 
     pids: list[int] = []
     asking = asyncio.create_task(ask())
@@ -122,9 +161,9 @@ async def test_a_mistake_in_a_statement_is_no_outage(sessions: Sessions) -> None
 
 async def test_statements_see_what_their_transaction_wrote(sessions: Sessions) -> None:
     async with sessions() as session:
-        with pytest.raises(AssertionError, match="begins"):
-            await in_transaction(session)
-        await session.exec(text("CREATE TABLE drawn (number int)"))  # type: ignore[call-overload]
+        connection = await in_transaction(session)
+        assert connection.is_in_transaction()
+        await connection.execute("CREATE TABLE drawn (number int)")
         await session.exec(text("INSERT INTO drawn VALUES (7)"))  # type: ignore[call-overload]
         connection = await in_transaction(session)
         assert await connection.fetchval("SELECT number FROM drawn") == 7
