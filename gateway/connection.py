@@ -51,7 +51,8 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._transport.write(data)
         self._active = self._loop.time()
-        self._timer = self._loop.call_later(self._read_timeout, self._check_timeout)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._read_timeout, self._check_timeout)
 
     async def write(self, data: bytes) -> None:
         """More of the request's body; waits while the service is slow to take it."""
@@ -86,8 +87,6 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> bool:
         """The exchange is over; says whether the connection can carry another."""
-        if self._timer is not None:
-            self._timer.cancel()
         self._parser = None
         reusable = self._reusable and self.sent and not self.closed
         if not reusable:
@@ -97,6 +96,8 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Drop the connection at once: the service learns that nobody waits."""
         self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._transport.abort()
 
     async def _wait(self) -> None:
@@ -114,7 +115,13 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _check_timeout(self) -> None:
-        """The service's silence counts, neither a slow client's nor our own."""
+        """The service's silence counts, neither a slow client's nor our own.
+
+        One timer goes from exchange to exchange and rests only after an idle one.
+        """
+        self._timer = None
+        if self._parser is None:
+            return
         now = self._loop.time()
         client_is_slow = not self.sent and self._writable.is_set()
         if self._waiter is None or client_is_slow:

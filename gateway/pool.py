@@ -1,6 +1,7 @@
 """A service over HTTP, as an ASGI application: streaming both ways, pooled."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ class HttpUpstream:
         self._read_timeout = read_timeout
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(limit)
+        self._watches = Watches()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request, as the headers in `scope` stand."""
@@ -146,6 +148,10 @@ class HttpUpstream:
     ) -> None:
         connection.ask(question.method, question.data)
         uplink = Uplink(connection, question, receive)
+        if question.more:
+            uplink.start()
+        else:
+            self._watches.add(uplink)
         try:
             status, headers = await connection.head()
             await send(
@@ -174,18 +180,17 @@ class Uplink:
         self._question = question
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
+        self._over = False
         connection.sent = not question.more
-        loop = asyncio.get_running_loop()
-        wait = 0 if question.more else WATCH_AFTER
-        self._timer = loop.call_later(wait, self._start)
+
+    def start(self) -> None:
+        if not self._over:
+            self._task = asyncio.ensure_future(self._run())
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._over = True
         if self._task is not None:
             self._task.cancel()
-
-    def _start(self) -> None:
-        self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
         try:
@@ -207,6 +212,34 @@ class Uplink:
         if self._question.chunked:
             await self._connection.write(b"0\r\n\r\n")
         self._connection.sent = True
+
+
+class Watches:
+    """Starts each uplink `WATCH_AFTER` it was added; most are over by then.
+
+    One timer for all of them: one for each would cost more than the rest of its work.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, Uplink]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, uplink: Uplink) -> None:
+        due = asyncio.get_running_loop().time() + WATCH_AFTER
+        self._waiting.append((due, uplink))
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._waiting and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self._waiting[0][0], self._start_those_due)
+
+    def _start_those_due(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while self._waiting and self._waiting[0][0] <= now:
+            self._waiting.popleft()[1].start()
+        self._wait()
 
 
 async def _body(received: Awaitable[Message]) -> Message:

@@ -30,6 +30,7 @@ class HeadLimit(OneWrite):
 
     _in_head = True
     _head_bytes = 0
+    _due: float | None = None
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,7 +38,8 @@ class HeadLimit(OneWrite):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -47,7 +49,7 @@ class HeadLimit(OneWrite):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._stop_waiting()
+        self._due = None
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -61,13 +63,20 @@ class HeadLimit(OneWrite):
             self._await_head()
 
     def _await_head(self) -> None:
-        if self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        if self._due is None and not self.transport.is_closing():
+            self._due = self.loop.time() + HEAD_SECONDS
+            if self._timer is None:
+                self._timer = self.loop.call_at(self._due, self._check_head)
 
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _check_head(self) -> None:
+        """One timer goes from head to head: a timer for each costs more than it."""
+        self._timer = None
+        if self._due is None:
+            return
+        if self._due <= self.loop.time():
+            self.transport.close()
+        else:
+            self._timer = self.loop.call_at(self._due, self._check_head)
 
 
 def make_server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
