@@ -275,9 +275,7 @@ def _offer() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _busy(
-    opened: ColumnElement[int], *more: Any
-) -> CompoundSelect[*tuple[Any, ...]]:
+def _busy(opened: ColumnElement[int], *more: Any) -> CompoundSelect[*tuple[Any, ...]]:
     """In two halves, each with an index of its own.
 
     Holds that ran out and nobody has swept yet are then not even looked at.
