@@ -13,7 +13,7 @@ from typing import Any
 
 from uvicorn.loops.auto import auto_loop_factory
 
-from bench import confirm, gateway, listing, local_broker, racers, relay, slots
+from bench import confirm, gateway, holds, listing, local_broker, racers, relay, slots
 from bench.effort import Effort
 from bench.figures import Figure, table
 from bench.servers import PrivateServers, Servers
@@ -26,6 +26,7 @@ RESULT = Path(__file__).parent / "results" / "latest.json"
 BENCHMARKS: dict[str, Measure] = {
     "slots": slots.measure,
     "listing": listing.measure,
+    "holds": holds.measure,
     "racers": racers.measure,
     "relay": relay.measure,
     "gateway": gateway.measure,

@@ -10,7 +10,7 @@ class Effort:
     """`pairs` measurements of each thing, of `seconds` each where time is the measure.
 
     `old` bookings or `holds` burden a coach, `racers` want one slot, `messages` go
-    through a relay, `webhooks` arrive one after the other in each pair, `rounds` of
+    through a relay, `bookings` are made and `webhooks` arrive in each pair, `rounds` of
     CPU time are taken.
     """
 
@@ -21,6 +21,7 @@ class Effort:
     racers: int = 200
     messages: int = 1000
     webhooks: int = 20
+    bookings: int = 120
     rounds: int = 15
 
 

@@ -49,9 +49,11 @@ class Sale:
     length: timedelta = HOUR
 
 
-async def a_coach(connection: asyncpg.Connection, zone: str, opens: str) -> UUID:
+async def a_coach(
+    connection: asyncpg.Connection, zone: str, opens: str, coach_id: UUID | None = None
+) -> UUID:
     """A coach whom all may book, every day from `opens` ("HH:MM") for twelve hours."""
-    coach_id = new_id()
+    coach_id = coach_id or new_id()
     closes = f"{int(opens[:2]) + 12:02}{opens[2:]}"
     rules = [{"weekday": day, "start": opens, "end": closes} for day in range(7)]
     hours = ScheduleBody.model_validate({"timezone": zone, "rules": rules})

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import structlog
 from aio_pika import DeliveryMode, Message
@@ -15,21 +16,21 @@ from sqlalchemy import (
     DateTime,
     Identity,
     LargeBinary,
-    Row,
     String,
     Table,
     Uuid,
+    bindparam,
     delete,
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared import logs, traces
 from shared.contracts import Event
 from shared.db import MECHANISMS, Sessions, leave_work
-from shared.statements import Statement, a_row_of, in_transaction
+from shared.statements import Statement, a_row_of, connected, in_transaction
 
 log = structlog.get_logger()
 
@@ -51,7 +52,32 @@ BATCH = 200
 CORRELATION = "x-correlation-id"
 PUBLISH_TIMEOUT = 10.0
 
-Publish = Callable[["Row[Any]"], Awaitable[object]]
+UNSENT = Statement(
+    select(
+        OUTBOX.c.id, OUTBOX.c.event_id, OUTBOX.c.name, OUTBOX.c.body, OUTBOX.c.headers
+    )
+    .order_by(OUTBOX.c.id)
+    .limit(bindparam("size"))
+    .with_for_update(skip_locked=True)
+)
+SENT = Statement(
+    delete(OUTBOX).where(
+        OUTBOX.c.id == func.any(bindparam("ids", type_=ARRAY(BigInteger)))
+    )
+)
+
+
+class Unsent(NamedTuple):
+    """A row of the outbox, as it is sent."""
+
+    id: int
+    event_id: UUID
+    name: str
+    body: bytes
+    headers: dict[str, Any]
+
+
+Publish = Callable[[Unsent], Awaitable[object]]
 
 
 async def publish(session: AsyncSession, *events: Event) -> None:
@@ -91,14 +117,8 @@ async def send_batch(sessions: Sessions, send: Publish, size: int = BATCH) -> in
     same `event_id`: consumers deduplicate in their inbox. Several relays may run this
     at once (SKIP LOCKED), so order between events is not promised.
     """
-    async with sessions.begin() as session:
-        unsent = (
-            select(OUTBOX)
-            .order_by(OUTBOX.c.id)
-            .limit(size)
-            .with_for_update(skip_locked=True)
-        )
-        rows = (await session.exec(unsent)).all()  # type: ignore[call-overload]
+    async with connected(sessions) as connection, connection.transaction():
+        rows = [Unsent(*row) for row in await UNSENT.fetch(connection, size=size)]
         if not rows:
             return 0
         answers = await asyncio.gather(
@@ -110,7 +130,7 @@ async def send_batch(sessions: Sessions, send: Publish, size: int = BATCH) -> in
             for row, answer in zip(rows, answers, strict=True)
             if not isinstance(answer, BaseException)
         ]
-        await session.exec(delete(OUTBOX).where(OUTBOX.c.id.in_(sent)))
+        await SENT.fetch(connection, ids=sent)
     if failures:
         log.warning("outbox.not_confirmed", count=len(failures), error=failures[0])
         if not sent:
@@ -121,7 +141,7 @@ async def send_batch(sessions: Sessions, send: Publish, size: int = BATCH) -> in
 def to_exchange(exchange: AbstractExchange) -> Publish:
     """Publish on `exchange`, persistent; returns once the broker has confirmed."""
 
-    async def send(row: "Row[Any]") -> object:
+    async def send(row: Unsent) -> object:
         return await exchange.publish(
             Message(
                 row.body,

@@ -55,7 +55,9 @@ class Statement:
     ) -> None:
         """Once for each of the `arguments`, in one round trip."""
         with _outages(connection):
-            await connection.executemany(self.text, map(self._values, arguments))
+            await connection.executemany(
+                self.text, [self._values(each) for each in arguments]
+            )
 
     def _values(self, arguments: Mapping[str, Any]) -> list[Any]:
         return [
@@ -106,10 +108,10 @@ def _inlined(element: Any, **_: Any) -> ClauseElement | None:
 
 
 @asynccontextmanager
-async def reading(sessions: Sessions) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the pool outside of any transaction, to read with.
+async def connected(sessions: Sessions) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the pool, in no transaction but those that the block opens.
 
-    Each statement sees what is committed when it begins.
+    Outside of them each statement sees what is committed when it begins.
     """
     engine = engine_of(sessions)
     held = await engine.raw_connection()

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared import db
 from shared.db import Sessions, enum_column, make_sessions
 from shared.errors import Outage
-from shared.statements import Statement, a_row_of, in_transaction, reading
+from shared.statements import Statement, a_row_of, connected, in_transaction
 
 Database = Callable[[str], Awaitable[str]]
 
@@ -72,7 +72,7 @@ async def end(sessions: Sessions, pid: int) -> None:
 async def test_a_statement_takes_its_arguments_by_name_and_others_too(
     sessions: Sessions,
 ) -> None:
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         rows = await RED_ONES.fetch(connection, least=2, most=7)
 
     assert [tuple(row) for row in rows] == [(3,)]
@@ -114,21 +114,21 @@ async def test_rows_are_written_as_the_types_of_their_columns_say(
 
 
 async def test_what_is_read_is_in_no_transaction(sessions: Sessions) -> None:
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         assert not connection.is_in_transaction()
 
 
 async def test_a_connection_that_was_closed_while_it_rested_is_not_used(
     sessions: Sessions,
 ) -> None:
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         pid = connection.get_server_pid()
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         assert connection.get_server_pid() == pid
     await end(sessions, pid)
     await asyncio.sleep(0.05)
 
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         assert connection.get_server_pid() != pid
         assert await connection.fetchval("SELECT 1") == 1
 
@@ -137,7 +137,7 @@ async def test_a_server_that_goes_while_it_is_asked_is_an_outage(
     sessions: Sessions,
 ) -> None:
     async def ask() -> None:
-        async with reading(sessions) as connection:
+        async with connected(sessions) as connection:
             pids.append(connection.get_server_pid())
             await SLEEP.fetch(connection)
 
@@ -149,13 +149,13 @@ async def test_a_server_that_goes_while_it_is_asked_is_an_outage(
 
     with pytest.raises(Outage):
         await asking
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         assert await connection.fetchval("SELECT 1") == 1
 
 
 async def test_a_mistake_in_a_statement_is_no_outage(sessions: Sessions) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
-        async with reading(sessions) as connection:
+        async with connected(sessions) as connection:
             await connection.execute("SELECT * FROM nothing")
 
 
@@ -169,5 +169,5 @@ async def test_statements_see_what_their_transaction_wrote(sessions: Sessions) -
         assert await connection.fetchval("SELECT number FROM drawn") == 7
         await session.rollback()
 
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         assert await connection.fetchval("SELECT to_regclass('drawn')") is None

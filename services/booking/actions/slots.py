@@ -21,7 +21,7 @@ from services.booking.domain.seats import (
 )
 from services.booking.domain.slots import Calendar, OpenGroup, seconds, slots
 from shared.db import Sessions
-from shared.statements import reading
+from shared.statements import connected
 
 NEVER = "a"
 """Sorts after the label of every instant."""
@@ -60,7 +60,7 @@ async def list_slots(
     Raises NotFound for an unknown coach, InvalidRequest that names the field for a
     range, zone, length or game that cannot be listed.
     """
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         offer = await read_offer(connection, wanted.coach_id, student_id, now)
         require_duration(offer.policy, wanted.minutes)
         alone = _alike(offer, wanted, "individual", 1)
