@@ -11,7 +11,7 @@ from services.booking.domain.remedies import remedy
 from services.booking.domain.seats import Wish, against, require_kind
 from services.booking.schemas.slots import Explanation, ReasonView, WouldOpen
 from shared.db import Sessions
-from shared.statements import reading
+from shared.statements import connected
 
 SECOND = timedelta(seconds=1)
 
@@ -34,7 +34,7 @@ async def explain(
     length, kind or game that is not offered at all.
     """
     coach_id, start, wish = asked.coach_id, asked.start, asked.wish
-    async with reading(sessions) as connection:
+    async with connected(sessions) as connection:
         offer = await read_offer(connection, coach_id, asker, now)
         require_duration(offer.policy, wish.minutes)
         require_kind(offer.has_groups, wish.kind)
