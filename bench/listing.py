@@ -102,7 +102,9 @@ async def _served(
     what = f"{DAYS} days, {BOOKINGS} bookings"
     return [
         typical(f"booking's answer, {what}", raw["booking"], "ms p50"),
-        typical("the same statements, ready bytes", raw["floor"], "ms p50"),
+        typical(
+            "the same statements and slot rules, ready bytes", raw["floor"], "ms p50"
+        ),
         ratio("booking : floor", raw, MOST),
     ]
 
