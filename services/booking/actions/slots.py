@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from services.booking.actions.calendars import Offer, read_calendar, read_offer
-from services.booking.domain.listing import Day, days, viewer_range, zulu
+from services.booking.domain.listing import Day, Slot, days, viewer_range, zulu
 from services.booking.domain.policy import require_duration
 from services.booking.domain.pricing import price, require_chargeable, step_of
 from services.booking.domain.seats import (
@@ -116,19 +116,21 @@ def _alike(
 
 
 def _json(zone: str, by_day: list[Day], shown: Shown) -> bytes:
-    """Written by hand, since a listing may hold a thousand slots that differ in times.
-
-    The labels are made of digits and signs, they need no escaping.
-    """
-    alone, both, opens, running = shown
+    """Written by hand: a listing may hold a thousand slots that differ in times."""
     listed = ",".join(
-        f'{{"date":"{date}","slots":['
-        + ",".join(
-            f'{{"start":"{start}","end":"{end}","local_start":"{local}",{rest}'
-            for start, end, local in of_day
-            for rest in running.get(start) or (both if start >= opens else alone)
-        )
-        + "]}"
+        f'{{"date":"{date}","slots":[{_slots(of_day, shown)}]}}'
         for date, of_day in by_day
     )
     return f'{{"timezone":{to_json(zone).decode()},"days":[{listed}]}}'.encode()
+
+
+def _slots(of_day: list[Slot], shown: Shown) -> str:
+    alone, both, opens, running = shown
+    if opens == NEVER and not running:
+        (rest,) = alone
+        return f"{rest},".join(slot.json for slot in of_day) + (rest if of_day else "")
+    return ",".join(
+        slot.json + rest
+        for slot in of_day
+        for rest in running.get(slot.start) or (both if slot.start >= opens else alone)
+    )

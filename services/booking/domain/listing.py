@@ -16,11 +16,15 @@ A_DAY = 86_400
 
 
 class Slot(NamedTuple):
-    """RFC 3339 labels: `start`, `end` in UTC, `local_start` with its offset (S8)."""
+    """RFC 3339 labels: `start`, `end` in UTC, `local_start` with its offset (S8).
+
+    `json` has all three of them, as an object begins with them.
+    """
 
     start: str
     end: str
     local_start: str
+    json: str
 
 
 class Day(NamedTuple):
@@ -93,7 +97,10 @@ def _of_day(starts: Sequence[int], length: int, zone: str, day: int) -> list[Slo
 @lru_cache(maxsize=1 << 15)
 def _slot(at: int, length: int, ahead: int) -> Slot:
     """Cached: coaches and requests share their quarter hours."""
-    return Slot(zulu(at), zulu(at + length), _stamp(at + ahead) + _suffix(ahead))
+    start, end, local = zulu(at), zulu(at + length), _stamp(at + ahead) + _suffix(ahead)
+    # digits and signs need no escaping
+    json = f'{{"start":"{start}","end":"{end}","local_start":"{local}",'
+    return Slot(start, end, local, json)
 
 
 def zulu(at: int) -> str:

@@ -41,11 +41,10 @@ def test_a_slot_is_shown_in_utc_and_with_the_viewers_offset() -> None:
         date(2026, 6, 15),
     )
 
-    assert day.slots == [
-        Slot(
-            "2026-06-15T18:00:00Z", "2026-06-15T19:30:00Z", "2026-06-15T23:45:00+05:45"
-        )
-    ]
+    start, end = "2026-06-15T18:00:00Z", "2026-06-15T19:30:00Z"
+    local = "2026-06-15T23:45:00+05:45"
+    json = f'{{"start":"{start}","end":"{end}","local_start":"{local}",'
+    assert day.slots == [Slot(start, end, local, json)]
 
 
 def test_a_slot_is_on_the_viewers_date_not_on_the_coachs() -> None:
