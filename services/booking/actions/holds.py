@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import asyncpg
+import sqlmodel
 from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -271,7 +271,7 @@ async def _tell(
 
 def _joined(session_id: UUID) -> SelectOfScalar[Session]:
     """What another seat has just changed is read again."""
-    query = select(Session).where(col(Session.id) == session_id)
+    query = sqlmodel.select(Session).where(col(Session.id) == session_id)
     return query.execution_options(populate_existing=True)
 
 
