@@ -95,12 +95,15 @@ def _of(
 
 def _stale() -> Select[*tuple[Any, ...]]:
     """Whether anything stands between people; most of the time nothing does."""
+    coaches, students = (
+        bindparam(name, type_=PEOPLE) for name in ("coaches", "students")
+    )
     return (
         select(col(Seat.id))
         .where(
             col(Seat.status) == Status.HELD,
             col(Seat.hold_expires_at) <= bindparam("now"),
-            _of(bindparam("coaches", type_=PEOPLE), bindparam("students", type_=PEOPLE)),
+            _of(coaches, students),
         )
         .limit(1)
     )
