@@ -51,6 +51,16 @@ GET POST         /v1/sessions/{id}/proposals
 GET              /v1/sessions/{id}/proposals/{pid}
 POST             /v1/sessions/{id}/proposals/{pid}/accept
 POST             /v1/sessions/{id}/proposals/{pid}/decline
+POST             /v1/sessions/{id}/start
+POST             /v1/sessions/{id}/complete
+POST             /v1/sessions/{id}/check-in
+POST             /v1/sessions/{id}/no-show
+POST             /v1/sessions/{id}/waive
+POST             /v1/sessions/{id}/contest
+POST             /v1/sessions/{id}/problem
+POST             /v1/admin/sessions/{id}/problem
+GET              /v1/admin/coaches/{id}/strikes
+POST             /v1/admin/coaches/{id}/strikes/clear
 """
 
 PAYMENTS = """

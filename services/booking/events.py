@@ -12,6 +12,8 @@ from services.booking.actions import (
     people,
     proposals,
     rooms,
+    strikes,
+    verdicts,
 )
 from services.booking.domain.lifecycle import RefundStatus
 from shared.broker import Handlers
@@ -106,3 +108,16 @@ async def on_minute_tick_of_proposals(
 ) -> None:
     """Proposals that nobody answered end; groups move with those who accepted."""
     await proposals.close_due(session, event.due_at, now)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick_of_outcomes(
+    event: MinuteTickV1, session: AsyncSession, now: datetime
+) -> None:
+    """Who is missing is reminded; what nobody ended, or contested in time, is decided.
+
+    All the tick stands for is caught up with, as it would have been decided in time.
+    """
+    await verdicts.decide_due(session, event.due_at, now)
+    await verdicts.finalise_due(session, event.due_at, now)
+    await strikes.tell(session, now)

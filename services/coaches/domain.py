@@ -85,6 +85,7 @@ def is_listed(
     accepting: bool,
     suspended: bool,
     display_name: str | None,
+    paused: bool,
 ) -> bool:
     """Whether the coach shows in the directory; one whose name is unknown does not."""
     return (
@@ -92,6 +93,7 @@ def is_listed(
         and status is Status.ACTIVE
         and accepting
         and display_name is not None
+        and not paused
     )
 
 

@@ -6,7 +6,7 @@ from services.coaches.actions import profiles, users
 from services.coaches.models import Coach
 from shared.broker import Handlers
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
-from shared.contracts.booking import SeatConfirmedV1
+from shared.contracts.booking import CoachPausedV1, CoachResumedV1, SeatConfirmedV1
 
 handlers = Handlers("coaches")
 
@@ -38,6 +38,21 @@ async def on_seat_confirmed(
     coach = await session.get(Coach, event.coach_id)
     if coach is not None:
         coach.sold = True
+
+
+@handlers.on(CoachPausedV1)
+async def on_coach_paused(
+    event: CoachPausedV1, session: AsyncSession, now: datetime
+) -> None:
+    """Who let students down too often is not listed for a while."""
+    await profiles.pause(session, event.coach_id, event.version, True, now)
+
+
+@handlers.on(CoachResumedV1)
+async def on_coach_resumed(
+    event: CoachResumedV1, session: AsyncSession, now: datetime
+) -> None:
+    await profiles.pause(session, event.coach_id, event.version, False, now)
 
 
 async def _remember(

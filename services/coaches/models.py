@@ -79,13 +79,14 @@ class Coach(Base, table=True):
 
     `listed`, `searchable`, `told` and `version` follow from the rest and are written by
     `actions.profiles.announce` alone. `sold`: somebody paid, so the currency stays.
+    `paused`: booking says that too many sessions were let down (`pause_version`).
     """
 
     __tablename__ = "coaches"
     __table_args__ = (
         CheckConstraint(
             "NOT listed OR (verification = 'verified' AND verified_at IS NOT NULL"
-            " AND status = 'active' AND accepting_students)",
+            " AND status = 'active' AND accepting_students AND NOT paused)",
             name="only_verified_active_accepting_coaches_are_listed",
         ),
         CheckConstraint(
@@ -127,6 +128,8 @@ class Coach(Base, table=True):
     submitted_at: datetime
     verified_at: datetime | None = None
     sold: bool = False
+    paused: bool = False
+    pause_version: int = 0
     sessions_completed: int = 0
     rating_count: int = 0
     rating_sum: int = 0

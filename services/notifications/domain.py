@@ -17,13 +17,20 @@ Party = Literal["student", "coach", "admin", "system"]
 
 
 class Kind(StrEnum):
-    """What a mail is about; its templates bear the same name."""
+    """What a mail is about; its templates bear the same name, or are `session_news`."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CANCELLED = "booking_cancelled"
     SESSION_MOVED = "session_moved"
     PROPOSAL_MADE = "proposal_made"
     PROPOSAL_ANSWERED = "proposal_answered"
+    NOT_SEEN = "not_seen"
+    SESSION_MISSED = "session_missed"
+    MONEY_BACK = "money_back"
+    TOOK_PLACE = "took_place"
+    PROBLEM_REPORTED = "problem_reported"
+    PROBLEM_DECIDED = "problem_decided"
+    LISTING_PAUSED = "listing_paused"
     VERIFY_EMAIL = "verify_email"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
 
@@ -98,6 +105,11 @@ def why_not_ask(
     if answered or expires_at <= now:
         return "the proposal waits for no answer"
     return "the recipient is suspended" if suspended else None
+
+
+def why_not_expected(end: datetime, now: datetime) -> str | None:
+    """Why whoever is missing need not be told (any more); None if it is worth it."""
+    return "the session is over" if end <= now else None
 
 
 def why_not_token(expires_at: datetime, real_now: datetime) -> str | None:

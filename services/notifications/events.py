@@ -12,10 +12,16 @@ from shared.contracts.accounts import (
     UserRegisteredV1,
 )
 from shared.contracts.booking import (
+    AttendanceMissingV1,
+    CoachPausedV1,
+    ProblemDecidedV1,
+    ProblemReportedV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
     SeatCancelledV1,
+    SeatCompletedV1,
     SeatConfirmedV1,
+    SeatMissedV1,
     SessionMovedV1,
 )
 
@@ -78,6 +84,106 @@ async def on_proposal_answered(
         await deliveries.tell_of_proposal(
             session, Kind.PROPOSAL_ANSWERED, event, event.by
         )
+
+
+@handlers.on(AttendanceMissingV1)
+async def on_attendance_missing(
+    event: AttendanceMissingV1, session: AsyncSession, _: datetime
+) -> None:
+    """Whoever is missing is told while it can still come."""
+    about = event.seat_id or event.session_id
+    sides = {
+        "student": (event.student_id, event.coach_id),
+        "coach": (event.coach_id, event.student_id),
+    }
+    recipient, other = sides[event.party]
+    if recipient is not None:
+        await deliveries.tell(
+            session,
+            Kind.NOT_SEEN,
+            event,
+            about,
+            event.start_version,
+            recipient,
+            other,
+        )
+
+
+@handlers.on(SeatMissedV1)
+async def on_seat_missed(
+    event: SeatMissedV1, session: AsyncSession, _: datetime
+) -> None:
+    """Both sides hear of it while it can be contested, the student of its money."""
+    if not event.final:
+        await deliveries.tell_both_sides(
+            session, Kind.SESSION_MISSED, event, event.version
+        )
+    elif event.refund and event.refund.amount:
+        await deliveries.tell(
+            session,
+            Kind.MONEY_BACK,
+            event,
+            event.seat_id,
+            event.version,
+            event.student_id,
+            event.coach_id,
+        )
+
+
+@handlers.on(SeatCompletedV1)
+async def on_seat_completed(
+    event: SeatCompletedV1, session: AsyncSession, _: datetime
+) -> None:
+    """Only a no-show that was taken back is news, for the side that did not do it."""
+    if event.was != "no_show":
+        return
+    sides = (event.student_id, event.coach_id)
+    recipient, other = sides if event.by == "coach" else reversed(sides)
+    await deliveries.tell(
+        session,
+        Kind.TOOK_PLACE,
+        event,
+        event.seat_id,
+        event.version,
+        recipient,
+        other,
+    )
+
+
+@handlers.on(ProblemReportedV1)
+async def on_problem_reported(
+    event: ProblemReportedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.tell(
+        session,
+        Kind.PROBLEM_REPORTED,
+        event,
+        event.seat_id,
+        1,
+        event.coach_id,
+        event.student_id,
+    )
+
+
+@handlers.on(ProblemDecidedV1)
+async def on_problem_decided(
+    event: ProblemDecidedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.tell_both_sides(session, Kind.PROBLEM_DECIDED, event, 1)
+
+
+@handlers.on(CoachPausedV1)
+async def on_coach_paused(
+    event: CoachPausedV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.tell(
+        session,
+        Kind.LISTING_PAUSED,
+        event,
+        event.coach_id,
+        event.version,
+        event.coach_id,
+    )
 
 
 @handlers.on(EmailVerificationRequestedV1)

@@ -35,6 +35,8 @@ class Cause(StrEnum):
     """Why money goes back; a seat's share is refunded once at most for each."""
 
     CANCELLED = "cancelled"
+    MISSED = "missed"
+    PROBLEM = "problem"
     REFUSED = "refused"
     RESOLD = "resold"
 

@@ -1,15 +1,20 @@
 from datetime import datetime
+from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.payments.actions import refunds, seats
+from services.payments.domain import Cause
 from shared.broker import Handlers
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
 from shared.contracts.booking import (
     PaymentRefusedV1,
+    ProblemDecidedV1,
+    RefundTerms,
     SeatCancelledV1,
     SeatExpiredV1,
     SeatHeldV1,
+    SeatMissedV1,
     SessionMovedV1,
 )
 
@@ -41,6 +46,33 @@ async def on_seat_cancelled(
 ) -> None:
     owed = event.refund.amount if event.refund else None
     await seats.close(session, event.seat_id, now, owed)
+
+
+@handlers.on(SeatMissedV1)
+async def on_seat_missed(
+    event: SeatMissedV1, session: AsyncSession, now: datetime
+) -> None:
+    """A provisional no-show moves no money: it may still be contested."""
+    if event.final:
+        await _owe(session, event.seat_id, Cause.MISSED, event.refund, now)
+
+
+@handlers.on(ProblemDecidedV1)
+async def on_problem_decided(
+    event: ProblemDecidedV1, session: AsyncSession, now: datetime
+) -> None:
+    await _owe(session, event.seat_id, Cause.PROBLEM, event.refund, now)
+
+
+async def _owe(
+    session: AsyncSession,
+    seat_id: UUID,
+    cause: Cause,
+    terms: RefundTerms | None,
+    now: datetime,
+) -> None:
+    if terms and terms.amount:
+        await refunds.owe(session, seat_id, cause, terms.amount, now)
 
 
 @handlers.on(PaymentRefusedV1)

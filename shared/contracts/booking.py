@@ -168,3 +168,152 @@ class ProposalAnsweredV1(AboutProposal):
     name: ClassVar[str] = "booking.proposal_answered.v1"
 
     overtaken: bool = False
+
+
+class Earned(Value):
+    """What the coach earns with a seat before the fee, in minor units, and of what."""
+
+    amount: int
+    currency: str
+    source: Literal["money", "credit", "free"]
+
+
+class AttendanceMissingV1(Event):
+    """A session has begun and a side was not seen yet. Said once per side and start.
+
+    `seat_id` and `student_id` are None for the coach of a group.
+    """
+
+    name: ClassVar[str] = "booking.attendance_missing.v1"
+
+    session_id: UUID
+    seat_id: UUID | None
+    coach_id: UUID
+    student_id: UUID | None
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    start_version: int
+    party: Literal["student", "coach"]
+
+
+class SeatCompletedV1(Event):
+    """The seat took place, also one that was said to be missed: `was` tells.
+
+    `version` rises with every outcome of the seat; an older one is void. `by` is who
+    ended it, contested (a side that was named) or waived the no-show (the coach).
+    """
+
+    name: ClassVar[str] = "booking.seat_completed.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    version: int
+    outcome: Literal["completed"] = "completed"
+    final: Literal[True] = True
+    was: Literal["confirmed", "in_progress", "no_show"]
+    missed: Literal["student", "coach", "both"] | None
+    by: Party
+    reason: str | None
+    earned: Earned
+
+
+class SeatMissedV1(Event):
+    """Somebody did not come: `outcome`. Money moves once that is `final`, not before.
+
+    Said as provisional first, unless the coach itself says that it was missing; then it
+    may be contested until `provisional_until`, and a `seat_completed` of a higher
+    `version` makes it void. `refund` is what the student gets back, None if nothing was
+    paid or an admin has decided already.
+    """
+
+    name: ClassVar[str] = "booking.seat_missed.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    version: int
+    outcome: Literal["student", "coach", "both"]
+    final: bool
+    provisional_until: Instant
+    by: Party
+    reason: str | None
+    earned: Earned
+    refund: RefundTerms | None
+
+
+class ProblemReportedV1(Event):
+    """A student says that something went wrong: no payout until an admin decides."""
+
+    name: ClassVar[str] = "booking.problem_reported.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    by: Party
+    reason: str | None
+
+
+class ProblemDecidedV1(Event):
+    """An admin has decided what goes back to the student. Said once per seat.
+
+    `refund` is what the decision gives back, None if nothing was paid; `earned` is what
+    is left to the coach after all refunds.
+    """
+
+    name: ClassVar[str] = "booking.problem_decided.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    by: Party
+    decision: Literal["full", "partial", "none"]
+    reason: str
+    refund: RefundTerms | None
+    earned: Earned
+
+
+class CoachPausedV1(Event):
+    """A coach let down so many sessions that it is not to be listed for now.
+
+    `version` rises with every pause and resumption of a coach; an older one is void.
+    It lasts until `until` at most.
+    """
+
+    name: ClassVar[str] = "booking.coach_paused.v1"
+
+    coach_id: UUID
+    version: int
+    strikes: int
+    until: Instant
+
+
+class CoachResumedV1(Event):
+    """The strikes of a coach were cleared or have aged: it may be listed again."""
+
+    name: ClassVar[str] = "booking.coach_resumed.v1"
+
+    coach_id: UUID
+    version: int

@@ -93,6 +93,10 @@ def coach(user_id: UUID) -> dict[str, str]:
     return bearer(user_id, "coach")
 
 
+def coach_of(session: dict[str, Any]) -> dict[str, str]:
+    return coach(UUID(session["coach_id"]))
+
+
 def admin() -> dict[str, str]:
     return bearer(new_id(), "admin")
 

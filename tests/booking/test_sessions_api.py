@@ -162,4 +162,4 @@ async def test_a_list_costs_the_same_queries_however_long_it_is(
     with counted_queries(service) as many:
         await listed(service, given.coach(coach_id))
 
-    assert len(few) == len(many) == 5
+    assert len(few) == len(many) == 6

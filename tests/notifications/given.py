@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from fastapi import FastAPI
@@ -36,11 +36,14 @@ from shared.contracts.booking import (
     ProposalMadeV1,
     SeatCancelledV1,
     SeatConfirmedV1,
+    SeatMissedV1,
     SessionMovedV1,
 )
 from shared.db import Sessions, engine_of
 from shared.ids import new_id
 from tests.given import NOW, FixedClock, a_verifier
+
+E = TypeVar("E", bound=contracts.Event)
 
 PUBLIC = "https://play.example"
 HOUSE = House("Scrimline", "no-reply@scrimline.example", PUBLIC)
@@ -149,6 +152,30 @@ def proposed(seat: SeatConfirmedV1, **changes: Any) -> ProposalMadeV1:
 def answered(made: ProposalMadeV1, **changes: Any) -> ProposalAnsweredV1:
     values = made.model_dump(exclude={"event_id", "correlation_id"})
     return ProposalAnsweredV1.model_validate(values | {"status": "accepted"} | changes)
+
+
+def of(seat: SeatConfirmedV1, event: type[E], **values: Any) -> E:
+    """Something that happened to the seat."""
+    fields = seat.model_dump(exclude={"event_id", "correlation_id", "goals"})
+    earned = {"amount": 4999, "currency": "EUR", "source": "money"}
+    return event.model_validate(fields | {"earned": earned, "reason": None} | values)
+
+
+def missed(
+    seat: SeatConfirmedV1, outcome: str = "coach", **changes: Any
+) -> SeatMissedV1:
+    """Who did not come; provisional until the day after."""
+    percent = 0 if outcome == "student" else 100
+    refund = {"amount": 4999 * percent // 100, "currency": "EUR"}
+    values = {
+        "version": 1,
+        "outcome": outcome,
+        "final": False,
+        "provisional_until": START + timedelta(hours=25),
+        "by": "system",
+        "refund": refund | {"percent": percent, "rule": "no_show"},
+    }
+    return of(seat, SeatMissedV1, **values | changes)
 
 
 def _token(**changes: Any) -> dict[str, Any]:

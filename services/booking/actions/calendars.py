@@ -36,6 +36,7 @@ from services.booking.actions.documents import (
     schedule_in,
     schedule_of,
 )
+from services.booking.actions.strikes import pausing
 from services.booking.domain.lifecycle import COUNTED, LIVE, Status
 from services.booking.domain.policy import LONGEST, Policy
 from services.booking.domain.reasons import covers
@@ -260,7 +261,7 @@ def _offer() -> Select[*tuple[Any, ...]]:
     )
     return (
         select(
-            col(Coach.listed),
+            and_(col(Coach.listed), ~pausing(COACH, NOW)),
             col(Coach.currency),
             col(Coach.hourly_rate),
             col(Coach.group_rate),

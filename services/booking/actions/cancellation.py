@@ -1,20 +1,20 @@
 """Giving a seat up. The quote and the execution ask one rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import history
+from services.booking.actions import history, outcomes, refunds, strikes
 from services.booking.actions.locks import lock_people
 from services.booking.actions.seats import lock_seats
 from services.booking.actions.sessions import shown_status
 from services.booking.domain import cancellation
 from services.booking.domain.cancellation import Party, Terms
 from services.booking.domain.groups import Fate
-from services.booking.domain.lifecycle import LIVE, RefundStatus, Status
+from services.booking.domain.lifecycle import LIVE, Status
 from services.booking.domain.policy import Tier
 from services.booking.domain.pricing import step_of
 from services.booking.domain.timeline import Stage
@@ -159,20 +159,42 @@ async def give_up(
     by: Party,
     reason: str | None,
     now: datetime,
+    *,
+    struck: bool = True,
 ) -> None:
     """Cancel these locked seats, each by its own rule, and say so.
 
-    Raises WrongStatus, and changes nothing, if one of them cannot be cancelled.
+    What has begun its coach ends so as a no-show of its own; a coach who cancels what
+    was sold and is near is `struck`. Raises WrongStatus, and changes nothing, if one of
+    them cannot be given up.
     """
-    decided = [(seat.status, decide(seat, by, now)) for seat, _ in rows]
+    sold = [booked for seat, booked in rows if seat.status is Status.CONFIRMED]
+    found = {seat.id: decide(seat, by, now) for seat, _ in rows}
+    ended = [row for row in rows if _ends_missed(row[0], by, now)]
+    if ended:
+        await outcomes.admit(session, ended, reason, now)
+    if left := [row for row in rows if row not in ended]:
+        await _cancel(session, left, found, by, reason, now)
+    if by == "coach" and struck:
+        await strikes.count_late_cancels(session, sold, now)
+
+
+async def _cancel(
+    session: AsyncSession,
+    rows: Sequence[Row],
+    found: Mapping[UUID, cancellation.Quote],
+    by: Party,
+    reason: str | None,
+    now: datetime,
+) -> None:
     for booked in {booked.id: booked for _, booked in rows}.values():
         booked.sequence += 1
     said, steps = [], []
-    for (seat, booked), (was, found) in zip(rows, decided, strict=True):
-        seat.cancelled_by = by
-        if _paid(seat):
-            _owe(seat, found)
-        said.append(_cancelled(seat, booked, was, found, reason, now))
+    for seat, booked in rows:
+        seat.cancelled_by, terms = by, found[seat.id]
+        if refunds.paid(seat):
+            refunds.owe(seat, terms.refund, terms.percent)
+        said.append(_cancelled(seat, booked, seat.status, terms, reason, now))
         steps.append(history.Step(seat, booked, Status.CANCELLED, now, by, reason))
     await history.move_seats(session, steps)
     await outbox.publish(session, *said)
@@ -205,17 +227,9 @@ def _cancelled(
         was="held" if was is Status.HELD else "confirmed",
         by=seat.cancelled_by,
         reason=reason,
-        refund=refund if _paid(seat) else None,
+        refund=refund if refunds.paid(seat) else None,
         credit="none",
         sequence=booked.sequence,
-    )
-
-
-def _owe(seat: Seat, found: cancellation.Quote) -> None:
-    """Nothing to give back is given back already."""
-    seat.refund_amount, seat.refund_percent = found.refund, found.percent
-    seat.refund_status = (
-        RefundStatus.PENDING if found.refund else RefundStatus.SUCCEEDED
     )
 
 
@@ -302,6 +316,10 @@ def decide(seat: Seat, by: Party, now: datetime) -> cancellation.Quote:
     return cancellation.quote(terms_of(seat, now), by, now)
 
 
+def _ends_missed(seat: Seat, by: Party, now: datetime) -> bool:
+    return cancellation.becomes(terms_of(seat, now), by, now) is Status.NO_SHOW
+
+
 def terms_of(seat: Seat, now: datetime) -> Terms:
     """What the rules have to know of a seat; the clock says whether a hold ran out."""
     return Terms(
@@ -309,15 +327,11 @@ def terms_of(seat: Seat, now: datetime) -> Terms:
         start=seat.starts_at,
         confirmed_at=seat.confirmed_at,
         tiers=[Tier(*tier) for tier in seat.tiers],
-        paid=_paid(seat),
+        paid=refunds.paid(seat),
         marks=seat.marks,
         moved_by_coach=seat.moved_by_coach,
         step=step_of(seat.currency),
     )
-
-
-def _paid(seat: Seat) -> int:
-    return 0 if seat.payment_id is None else seat.price
 
 
 def name_of(found: cancellation.Quote) -> str:

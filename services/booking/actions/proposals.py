@@ -262,7 +262,7 @@ async def _carry_out(
     left = [s for s in booked.seats if s.status in LIVE and s not in going]
     if left:
         rows = [(seat, row) for seat in left]
-        await give_up(session, rows, "coach", MOVED_ON, now)
+        await give_up(session, rows, "coach", MOVED_ON, now, struck=False)
     side: Side = "coach" if proposal.proposed_by == "coach" else "student"
     wish = Wish(side, proposal.reason, proposal.id)
     await moves.move(session, booked, going, target, wish, now)

@@ -1,6 +1,6 @@
 """Sessions as their people see them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +12,13 @@ from sqlalchemy import ColumnElement, and_, false, or_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import relocations
+from services.booking.actions import attendance, relocations
+from services.booking.domain.attendance import Presence
 from services.booking.domain.calls import JOINABLE
 from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import LIVE, MOST_ALIVE, Status
-from services.booking.models import Move, Seat, Session
+from services.booking.models import Move, ReportedProblem, Seat, Session
+from services.booking.schemas.attendance import Attendance, ProblemView
 from services.booking.schemas.sessions import (
     Moment,
     Refund,
@@ -53,7 +55,7 @@ async def list_sessions(
 ) -> Page[SessionView]:
     """The caller's sessions by start, those of everybody for an admin without `role`.
 
-    Six queries, however many there are.
+    Seven queries, however many there are.
     """
     query = (
         select(Session)
@@ -146,30 +148,40 @@ async def _views(
     session: AsyncSession, rows: Sequence[Session], caller: Caller, now: datetime
 ) -> dict[UUID, SessionView]:
     """By session id, without those of which the caller may see nothing."""
-    seats_of: dict[UUID, list[Seat]] = defaultdict(list)
-    ids = [row.id for row in rows]
-    query = select(Seat).where(col(Seat.session_id).in_(ids)).order_by(col(Seat.id))
-    for seat in await session.exec(query):
-        seats_of[seat.session_id].append(seat)
-    steps = await _steps(session, [s.id for some in seats_of.values() for s in some])
-    moves = await relocations.read_moves(session, ids)
+    seats_of: dict[UUID, list[SeatView]] = defaultdict(list)
+    booked = {row.id: row for row in rows}
+    query = (
+        select(Seat, ReportedProblem)
+        .outerjoin(ReportedProblem, col(ReportedProblem.seat_id) == col(Seat.id))
+        .where(col(Seat.session_id).in_(booked))
+        .order_by(col(Seat.id))
+    )
+    found = (await session.exec(query)).all()
+    steps = await _steps(session, [seat.id for seat, _ in found])
+    presences = await attendance.presences(
+        session, [(seat, booked[seat.session_id]) for seat, _ in found]
+    )
+    taken = Counter(
+        seat.session_id for seat, _ in found if shown_status(seat, now) in LIVE
+    )
+    for seat, problem in found:
+        row = booked[seat.session_id]
+        if seat.student_id == caller.id or _sees_all(row, caller):
+            view = _seat_view(seat, steps[seat.id], presences[seat.id], problem, now)
+            seats_of[row.id].append(view)
+    moves = await relocations.read_moves(session, list(booked))
     proposals = await relocations.read_proposals(session, rows, caller, now)
     views = {}
-    for row in rows:
-        sees_all = caller.id == row.coach_id or "admin" in caller.roles
-        seats = [
-            _seat_view(seat, steps[seat.id], now)
-            for seat in seats_of[row.id]
-            if sees_all or seat.student_id == caller.id
-        ]
-        if seats:
-            left = row.capacity - sum(
-                shown_status(seat, now) in LIVE for seat in seats_of[row.id]
-            )
-            view = _session_view(row, seats, max(0, left), sees_all)
-            view.moves, view.proposals = moves[row.id], proposals[row.id]
-            views[row.id] = view
+    for row in [row for row in rows if row.id in seats_of]:
+        left = max(0, row.capacity - taken[row.id])
+        view = _session_view(row, seats_of[row.id], left, _sees_all(row, caller))
+        view.moves, view.proposals = moves[row.id], proposals[row.id]
+        views[row.id] = view
     return views
+
+
+def _sees_all(row: Session, caller: Caller) -> bool:
+    return caller.id == row.coach_id or "admin" in caller.roles
 
 
 async def _steps(
@@ -190,7 +202,13 @@ async def _steps(
     return steps
 
 
-def _seat_view(seat: Seat, steps: list[Step], now: datetime) -> SeatView:
+def _seat_view(
+    seat: Seat,
+    steps: list[Step],
+    presence: Presence,
+    problem: ReportedProblem | None,
+    now: datetime,
+) -> SeatView:
     return SeatView(
         seat_id=seat.id,
         student_id=seat.student_id,
@@ -199,7 +217,10 @@ def _seat_view(seat: Seat, steps: list[Step], now: datetime) -> SeatView:
         price=Money(amount=seat.price, currency=seat.currency),
         hold_expires_at=seat.hold_expires_at,
         cancelled_by=seat.cancelled_by,
-        no_show=None,
+        no_show=seat.no_show,
+        provisional_until=seat.provisional_until,
+        attendance=Attendance.model_validate(presence),
+        problem=_problem(problem, seat) if problem else None,
         refund=_refund(seat),
         payment_id=seat.payment_id,
         series_id=seat.series_id,
@@ -215,6 +236,22 @@ def _refund(seat: Seat) -> Refund | None:
         amount=Money(amount=seat.refund_amount, currency=seat.currency),
         percent=seat.refund_percent,
         status=seat.refund_status,
+    )
+
+
+def _problem(problem: ReportedProblem, seat: Seat) -> ProblemView:
+    back = None
+    if problem.refund is not None:
+        back = Money(amount=problem.refund, currency=seat.currency)
+    return ProblemView(
+        reason=problem.reason,
+        reported_at=problem.reported_at,
+        status="open" if problem.decided_at is None else "decided",
+        decision=problem.decision,
+        percent=problem.percent,
+        refund=back,
+        decision_reason=problem.decision_reason,
+        decided_at=problem.decided_at,
     )
 
 

@@ -2,8 +2,26 @@
 
 from fastapi import APIRouter
 
-from services.booking.api import calls, moves, schedules, series, sessions, slots
+from services.booking.api import (
+    admin,
+    calls,
+    lifecycle,
+    moves,
+    schedules,
+    series,
+    sessions,
+    slots,
+)
 
 router = APIRouter()
-for each in (schedules, slots, sessions, series, moves, calls):
+for each in (
+    schedules,
+    slots,
+    sessions,
+    series,
+    moves,
+    calls,
+    lifecycle,
+    admin,
+):
     router.include_router(each.router)

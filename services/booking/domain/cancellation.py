@@ -63,16 +63,26 @@ def quote(terms: Terms, by: Party, now: datetime) -> Quote:
     """What `by` cancelling at `now` gives back.
 
     Raises WrongStatus if the seat cannot be cancelled any more; for a student that is
-    from the start on.
+    from the start on. What a coach cancels after that is a no-show of its own.
     """
-    move(terms.status, Status.CANCELLED)
+    move(terms.status, becomes(terms, by, now))
     if by == "student" and _is_over(terms, now):
         detail = "The session has begun: it cannot be cancelled any more."
         raise WrongStatus(detail, session_status=terms.status)
     percent, rule, tier = _decide(terms, by, now)
-    left = max(0, terms.paid - terms.refunded)
-    refund = min(share(terms.paid, percent, terms.step), left)
-    return Quote(percent, refund, rule, tier, free_until(terms))
+    back = refund(terms.paid, terms.refunded, percent, terms.step)
+    return Quote(percent, back, rule, tier, free_until(terms))
+
+
+def refund(paid: int, refunded: int, percent: int, step: int = 1) -> int:
+    """The percentage of what was paid, as far as that much has not gone back yet."""
+    return min(share(paid, percent, step), max(0, paid - refunded))
+
+
+def becomes(terms: Terms, by: Party, now: datetime) -> Status:
+    """What cancelling makes of a seat: a coach ends as a no-show what has begun."""
+    begun = terms.status is Status.IN_PROGRESS or _is_over(terms, now)
+    return Status.NO_SHOW if by == "coach" and begun else Status.CANCELLED
 
 
 def tier_percent(tiers: Iterable[Tier], start: datetime, now: datetime) -> int:

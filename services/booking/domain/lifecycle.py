@@ -66,6 +66,13 @@ def move(status: Status, to: Status) -> Status:
     return to
 
 
+def require(status: Status, *allowed: Status) -> None:
+    """Raise WrongStatus if a seat's status is none of these."""
+    if status not in allowed:
+        detail = f"A session that is {words(status)} does not allow this."
+        raise WrongStatus(detail, session_status=status)
+
+
 def words(status: Status) -> str:
     """The status as a person would write it."""
     return status.replace("_", " ")

@@ -82,6 +82,41 @@ class ProposalClosed(Conflict):
     title = "The proposal does not wait for an answer"
 
 
+class TooEarly(Conflict):
+    """This is possible later: from `possible_from` on."""
+
+    slug = "too-early"
+    title = "It is too early for this"
+
+
+class TooLate(Conflict):
+    """This is not possible any more: it was until `possible_until`."""
+
+    slug = "too-late"
+    title = "It is too late for this"
+
+
+class HasCome(Conflict):
+    """Who is said to be missing was seen at the session; `since` says when first."""
+
+    slug = "has-evidence"
+    title = "There is evidence of the student"
+
+
+class ProblemReported(Conflict):
+    """A seat has one problem; it was reported at `reported_at`."""
+
+    slug = "problem-reported"
+    title = "A problem was reported already"
+
+
+class NoOpenProblem(Conflict):
+    """There is nothing to decide: no problem was reported, or it is decided."""
+
+    slug = "no-open-problem"
+    title = "There is no open problem"
+
+
 class SlotNotOffered(Problem):
     """The coach does not offer this time; `reasons` are those of S10.
 

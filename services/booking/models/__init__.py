@@ -1,6 +1,11 @@
 """The tables of booking. What must never be true, the database refuses by name."""
 
-from services.booking.models.attendance import Attendance
+from services.booking.models.attendance import (
+    Attendance,
+    ReportedProblem,
+    Standing,
+    Strike,
+)
 from services.booking.models.base import Base
 from services.booking.models.calendars import BusyCalendar, BusyTime, CalendarToken
 from services.booking.models.moves import Answer, Proposal, Relocation
@@ -33,11 +38,14 @@ __all__ = [
     "Proposal",
     "RefusedPayment",
     "Relocation",
+    "ReportedProblem",
     "Room",
     "Seat",
     "Series",
     "Session",
+    "Standing",
     "StoredPolicy",
     "StoredSchedule",
+    "Strike",
     "Waiting",
 ]

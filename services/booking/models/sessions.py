@@ -74,10 +74,11 @@ class Session(Base, table=True):
     The buffers are those of the policy when it was booked; `blocked_from` and
     `blocked_until` are the time widened by them. `status` is that of its most alive
     seat. `sequence` counts what a calendar has to be told (RFC 5545), `start_version`
-    the moves. Capacity and participants are those of the policy when the first seat was
-    booked; `fate` is what was decided about a group as a whole, None until then.
-    `meeting` and `meeting_url` say where it takes place. No hold of one of its seats
-    runs longer than `held_until`.
+    the moves; `coach_nudged_version` is the latest start the coach was missing at.
+    Capacity and participants are those of the policy when the first seat was booked;
+    `fate` is what was decided about a group as a whole, None until then. `meeting` and
+    `meeting_url` say where it takes place. No hold of one of its seats runs longer than
+    `held_until`.
     """
 
     __tablename__ = "sessions"
@@ -148,6 +149,7 @@ class Session(Base, table=True):
         sa_column_kwargs={"server_default": Provider.JITSI.value},
     )
     meeting_url: str | None = None
+    coach_nudged_version: int = 0
     held_until: datetime = FOREVER
 
 
@@ -160,6 +162,9 @@ class Seat(Base, table=True):
     `offer` says that it was reserved for somebody on the waitlist. A late cancellation
     is made good with `refund_on_resale`, once: by the seat `resold_by`.
     `marks` and `moved_by_coach` are what moves did to the terms (`domain.moves.moved`).
+    `no_show` is who missed it, to be contested until `provisional_until` unless
+    `no_show_final`; `outcome_version` counts what was said of that. `looked_at` is the
+    last of the instants after the start at which the tick looked who had come.
     """
 
     __tablename__ = "seats"
@@ -209,6 +214,24 @@ class Seat(Base, table=True):
                 " AND refund_amount < price"
             ),
         ),
+        CheckConstraint(
+            "(status = 'no_show') = (no_show IS NOT NULL)",
+            "somebody_missed_a_missed_seat",
+        ),
+        CheckConstraint(
+            "(no_show IS NULL) = (provisional_until IS NULL)",
+            "a_no_show_is_provisional_at_first",
+        ),
+        Index(
+            "ix_seats_attended",
+            "starts_at",
+            postgresql_where=text("status IN ('confirmed', 'in_progress')"),
+        ),
+        Index(
+            "ix_seats_provisional",
+            "provisional_until",
+            postgresql_where=text("status = 'no_show' AND NOT no_show_final"),
+        ),
         Index("ix_seats_student_start", "student_id", "starts_at"),
         Index(
             "ix_seats_holds",
@@ -247,6 +270,11 @@ class Seat(Base, table=True):
     marks: list[int] = Field(default_factory=list, sa_type=JSONB)
     moved_by_coach: bool = False
     moves_by_student: int = 0
+    no_show: str | None = None
+    provisional_until: datetime | None = None
+    no_show_final: bool = False
+    outcome_version: int = 0
+    looked_at: datetime | None = None
 
 
 class Move(Base, table=True):

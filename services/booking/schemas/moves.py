@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.booking.schemas.sessions import Moment, Reason
+from services.booking.schemas.attendance import Reason
+from services.booking.schemas.sessions import Moment
 from shared.inputs import Input, Instant, Money, Output
 
 

@@ -8,7 +8,8 @@ from pydantic import Field
 from services.booking.domain.lifecycle import Status
 from services.booking.domain.reasons import Code
 from services.booking.domain.series import FEWEST, MOST
-from services.booking.schemas.sessions import Moment, Reason, SessionView
+from services.booking.schemas.attendance import Reason
+from services.booking.schemas.sessions import Moment, SessionView
 from shared.inputs import Input, Instant, Int, Line, Money, Output, Text
 
 

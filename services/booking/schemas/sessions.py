@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from services.booking.domain.lifecycle import RefundStatus, Status
+from services.booking.schemas.attendance import Attendance, ProblemView, Reason
 from services.booking.schemas.proposals import MoveView, ProposalView
 from shared.inputs import Input, Instant, Int, Line, Money, Output, Text
 
@@ -21,8 +22,6 @@ def _in_calendar(at: datetime) -> datetime:
 
 Moment = Annotated[Instant, AfterValidator(_in_calendar)]
 """An instant of years that every zone and the database can count in."""
-
-Reason = Annotated[Text, Field(max_length=500)]
 
 
 class SessionRequest(Input):
@@ -73,6 +72,7 @@ class SeatView(Output):
     """One student's place. A hold past `hold_expires_at` is shown as `expired`.
 
     An `offer` is a hold that the waitlist made; a seat of a series is paid with it.
+    `no_show` says who missed it; that may be contested until `provisional_until`.
     """
 
     seat_id: UUID
@@ -83,6 +83,9 @@ class SeatView(Output):
     hold_expires_at: Instant | None
     cancelled_by: Literal["student", "coach", "admin", "system"] | None
     no_show: Literal["student", "coach", "both"] | None
+    provisional_until: Instant | None
+    attendance: Attendance
+    problem: ProblemView | None
     refund: Refund | None
     payment_id: UUID | None
     series_id: UUID | None

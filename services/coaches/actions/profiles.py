@@ -116,6 +116,21 @@ async def games_of(
     return games
 
 
+async def pause(
+    session: AsyncSession, coach_id: UUID, version: int, paused: bool, now: datetime
+) -> None:
+    """Take the coach off the list, or not any more; an older version changes nothing.
+
+    Nobody who is no coach lets sessions down, so there is nothing to do then.
+    """
+    user = await users.lock(session, coach_id)
+    coach = await session.get(Coach, coach_id)
+    if coach is None or coach.pause_version >= version:
+        return
+    coach.paused, coach.pause_version = paused, version
+    await announce(session, coach, user, now)
+
+
 async def announce(
     session: AsyncSession, coach: Coach, user: User, now: datetime
 ) -> Profile:
@@ -129,6 +144,7 @@ async def announce(
         coach.accepting_students,
         user.suspended,
         user.display_name,
+        coach.paused,
     )
     coach.searchable = domain.searchable(user.display_name, coach.headline, coach.bio)
     await session.flush()

@@ -70,6 +70,9 @@ class Item:
                 Kind.PROPOSAL_ANSWERED in self.told,
                 suspended,
             )
+        if delivery.kind is Kind.NOT_SEEN:
+            end = datetime.fromisoformat(delivery.facts["end"])
+            return domain.why_not_expected(end, now)
         return None
 
 

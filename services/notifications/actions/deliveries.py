@@ -11,15 +11,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.notifications.domain import OPEN, Kind, Side
 from services.notifications.models import Contact, Delivery
+from shared.contracts import Event
 from shared.contracts.accounts import (
     EmailVerificationRequestedV1,
     PasswordResetRequestedV1,
 )
 from shared.contracts.booking import (
+    ProblemDecidedV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
     SeatCancelledV1,
     SeatConfirmedV1,
+    SeatMissedV1,
     SessionMovedV1,
 )
 from shared.db import leave_work
@@ -29,7 +32,7 @@ from shared.ids import new_id
 async def tell_both_sides(
     session: AsyncSession,
     kind: Kind,
-    event: SeatConfirmedV1 | SeatCancelledV1,
+    event: SeatConfirmedV1 | SeatCancelledV1 | SeatMissedV1 | ProblemDecidedV1,
     version: int,
 ) -> None:
     """Promise a mail about a seat to its student and to the coach, once each."""
@@ -81,6 +84,23 @@ async def tell_of_proposal(
             | {"other_id": other, "facts": facts}
             for recipient, other in pairs
         ],
+    )
+
+
+async def tell(
+    session: AsyncSession,
+    kind: Kind,
+    event: Event,
+    subject_id: UUID,
+    version: int,
+    recipient_id: UUID,
+    other_id: UUID | None = None,
+) -> None:
+    """Promise a mail about something to one person, once for each version of it."""
+    row = _row(kind, subject_id, recipient_id)
+    facts = event.model_dump(mode="json")
+    await _promise(
+        session, [row | {"other_id": other_id, "version": version, "facts": facts}]
     )
 
 

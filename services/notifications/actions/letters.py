@@ -14,14 +14,21 @@ from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from services.notifications import domain
-from services.notifications.actions import calendar
+from services.notifications.actions import calendar, news
+from services.notifications.actions.news import News
 from services.notifications.domain import House, Kind, Reader, Side
 from services.notifications.models import Delivery
 from shared.contracts.booking import (
+    AttendanceMissingV1,
+    CoachPausedV1,
+    ProblemDecidedV1,
+    ProblemReportedV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
     SeatCancelledV1,
+    SeatCompletedV1,
     SeatConfirmedV1,
+    SeatMissedV1,
     SessionMovedV1,
 )
 
@@ -32,6 +39,19 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+SessionEvent = (
+    AttendanceMissingV1
+    | ProblemDecidedV1
+    | ProblemReportedV1
+    | ProposalAnsweredV1
+    | ProposalMadeV1
+    | SeatCancelledV1
+    | SeatCompletedV1
+    | SeatConfirmedV1
+    | SeatMissedV1
+    | SessionMovedV1
+)
+Write = Callable[[Delivery, Reader, str, House], "Words"]
 INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
@@ -43,6 +63,7 @@ class Words:
     context: dict[str, Any]
     method: calendar.Method | None = None
     entry: bytes = b""
+    template: str | None = None
 
 
 def write(
@@ -74,8 +95,9 @@ def _fill(
 ) -> None:
     """mixed(alternative(text, html, calendar), ics): each program takes what it can."""
     context = everywhere | words.context
-    mail.set_content(TEMPLATES.get_template(f"{kind}.txt").render(context))
-    html = TEMPLATES.get_template(f"{kind}.html").render(context)
+    template = words.template or kind
+    mail.set_content(TEMPLATES.get_template(f"{template}.txt").render(context))
+    html = TEMPLATES.get_template(f"{template}.html").render(context)
     mail.add_alternative(INLINER.inline(html), subtype="html")
     if words.method is not None:
         mail.add_alternative(
@@ -157,11 +179,7 @@ def _change(
 
 
 def _session(
-    seat: SeatConfirmedV1
-    | SeatCancelledV1
-    | SessionMovedV1
-    | ProposalMadeV1
-    | ProposalAnsweredV1,
+    seat: SessionEvent,
     delivery: Delivery,
     reader: Reader,
     other: str,
@@ -195,6 +213,28 @@ def _money_back(
     return lines
 
 
+def _news(event: type[SessionEvent], write: Callable[..., News]) -> Write:
+    """A mail about a session that consists of a few sentences and facts."""
+
+    def words(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+        seat = event.model_validate(delivery.facts)
+        context = _session(seat, delivery, reader, other, house)
+        told = write(seat, context["side"], other, reader)
+        subject = f"{told.topic}: {context['title']}, {context['wall_clock']}"
+        context |= {"news": told, "button": "Open the session"}
+        return Words(subject, context, template="session_news")
+
+    return words
+
+
+def _paused(delivery: Delivery, reader: Reader, _: str, house: House) -> Words:
+    paused = CoachPausedV1.model_validate(delivery.facts)
+    told = news.listing_paused(paused, reader)
+    nothing = dict.fromkeys(("when", "other", "game", "side"))
+    context = {"news": told, "url": house.url, "button": f"Open {house.name}"}
+    return Words(told.topic, nothing | context, template="session_news")
+
+
 def _verify(delivery: Delivery, reader: Reader, _: str, house: House) -> Words:
     context = _link("verify-email", delivery, reader, house)
     return Words("Confirm your e-mail address", context)
@@ -216,7 +256,14 @@ def _link(
     }
 
 
-WORDS: dict[Kind, Callable[[Delivery, Reader, str, House], Words]] = {
+WORDS: dict[Kind, Write] = {
+    Kind.NOT_SEEN: _news(AttendanceMissingV1, news.not_seen),
+    Kind.SESSION_MISSED: _news(SeatMissedV1, news.missed),
+    Kind.MONEY_BACK: _news(SeatMissedV1, news.money_back),
+    Kind.TOOK_PLACE: _news(SeatCompletedV1, news.took_place),
+    Kind.PROBLEM_REPORTED: _news(ProblemReportedV1, news.problem_reported),
+    Kind.PROBLEM_DECIDED: _news(ProblemDecidedV1, news.problem_decided),
+    Kind.LISTING_PAUSED: _paused,
     Kind.BOOKING_CONFIRMED: _confirmed,
     Kind.BOOKING_CANCELLED: _cancelled,
     Kind.SESSION_MOVED: _moved,

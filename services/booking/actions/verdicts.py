@@ -1,0 +1,143 @@
+"""What the minute's tick decides about seats nobody has ended."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import and_, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
+
+from services.booking.actions import attendance, outcomes
+from services.booking.actions.outcomes import Outcome
+from services.booking.domain import attendance as rules
+from services.booking.domain.attendance import LATEST, NUDGE, PATIENCE, Presence, Side
+from services.booking.domain.lifecycle import Status
+from services.booking.models import Seat, Session
+from shared import outbox
+from shared.contracts.booking import AttendanceMissingV1
+
+BATCH = 200
+MOST = 50
+"""Batches a tick; what is left after so many is for the next one."""
+
+Rows = Sequence[tuple[Seat, Session]]
+
+
+async def decide_due(session: AsyncSession, until: datetime, now: datetime) -> int:
+    """Remind who is missing and decide what is due by then; how many were looked at.
+
+    A seat that somebody else is about to change is left to them, or to the next tick.
+    """
+    looked = 0
+    for _ in range(MOST):
+        rows = await _begun(session, until)
+        if not rows:
+            break
+        presences = await attendance.presences(session, rows)
+        await outbox.publish(session, *_reminders(rows, presences, now))
+        for seat, _ in rows:
+            seat.looked_at = rules.milestone(seat.starts_at, until)
+        await outcomes.settle(session, list(_decide(rows, presences, until)), now)
+        await session.flush()
+        looked += len(rows)
+    return looked
+
+
+async def finalise_due(session: AsyncSession, until: datetime, now: datetime) -> int:
+    """No-shows that nobody contested in time stand; how many they were."""
+    final = 0
+    for _ in range(MOST):
+        query = _locked().where(
+            col(Seat.status) == Status.NO_SHOW,
+            ~col(Seat.no_show_final),
+            col(Seat.provisional_until) <= until,
+        )
+        rows = (await session.exec(query)).all()
+        if not rows:
+            break
+        await outcomes.finalise(session, rows, now)
+        await session.flush()
+        final += len(rows)
+    return final
+
+
+async def _begun(session: AsyncSession, until: datetime) -> Rows:
+    """Open seats that were not looked at since they should have been."""
+    start, looked_at = col(Seat.starts_at), col(Seat.looked_at)
+    unseen = [
+        and_(
+            start <= until - after,
+            or_(looked_at.is_(None), looked_at < start + after),
+        )
+        for after in (NUDGE, PATIENCE)
+    ]
+    query = _locked().where(
+        col(Seat.status).in_((Status.CONFIRMED, Status.IN_PROGRESS)),
+        start <= until - NUDGE,
+        or_(*unseen, col(Seat.ends_at) <= until - LATEST),
+    )
+    return (await session.exec(query)).all()
+
+
+def _locked() -> Select[Seat, Session]:
+    return (
+        select(Seat, Session)
+        .join(Session, col(Session.id) == col(Seat.session_id))
+        .order_by(col(Seat.starts_at), col(Seat.id))
+        .limit(BATCH)
+        .with_for_update(of=[Seat, Session], skip_locked=True)
+    )
+
+
+def _reminders(
+    rows: Rows, presences: dict[UUID, Presence], now: datetime
+) -> Iterator[AttendanceMissingV1]:
+    """One for each student that is missing, and one for the coach of a session."""
+    for seat, booked in rows:
+        missing = rules.to_nudge(booked.starts_at, presences[seat.id], now)
+        if missing in ("student", "both"):
+            yield _reminder(seat, booked, "student", now)
+        if (
+            missing in ("coach", "both")
+            and booked.coach_nudged_version != booked.start_version
+        ):
+            booked.coach_nudged_version = booked.start_version
+            yield _reminder(seat, booked, "coach", now)
+
+
+def _reminder(
+    seat: Seat, booked: Session, party: Side, now: datetime
+) -> AttendanceMissingV1:
+    of_all = party == "coach" and booked.kind == "group"
+    return AttendanceMissingV1(
+        occurred_at=now,
+        session_id=booked.id,
+        seat_id=None if of_all else seat.id,
+        coach_id=booked.coach_id,
+        student_id=None if of_all else seat.student_id,
+        start=booked.starts_at,
+        end=booked.ends_at,
+        game=booked.game,
+        kind=booked.kind,
+        start_version=booked.start_version,
+        party=party,
+    )
+
+
+def _decide(
+    rows: Rows, presences: dict[UUID, Presence], until: datetime
+) -> Iterator[Outcome]:
+    for seat, booked in rows:
+        presence = presences[seat.id]
+        found = rules.verdict(
+            booked.starts_at,
+            booked.ends_at,
+            presence,
+            until,
+            in_progress=seat.status is Status.IN_PROGRESS,
+        )
+        if found is not None:
+            seen = presence.until(found.at)
+            yield Outcome(seat, booked, found.missed, seen, found.at, "system")
