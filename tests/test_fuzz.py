@@ -26,7 +26,8 @@ from shared.contracts import Event
 from shared.db import engine_of
 from tests.accounts.conftest import settings_for
 from tests.booking.given import OPEN_ALL_DAY, a_profile
-from tests.fuzzer import COACH, ME, SESSION, Fuzzer, a_request
+from tests.booking.lived import lived_sessions
+from tests.fuzzer import COACH, KNOWN, ME, SESSION, Fuzzer, a_request
 from tests.given import NOW, FixedClock, a_verifier, bearer
 from tests.payments.given import a_seat_held, a_world
 
@@ -81,6 +82,8 @@ async def booking(url: str) -> AsyncIterator[FastAPI]:
             owner = bearer(coach_id, "coach")
             stored = await http.put(path, json=OPEN_ALL_DAY, headers=owner)
             assert stored.is_success
+    lived = await lived_sessions(app.state.sessions, ME, COACH)
+    KNOWN["session_id"] = [str(SESSION), *map(str, lived)]
     yield app
 
 
