@@ -53,6 +53,7 @@ async def test_a_booked_seat_is_held_with_the_terms_of_the_day_and_announced(
         "runs": True,
         "join_url": None,
         "proposals": [],
+        "moves": [],
         "seats": None,
         "history": [
             {
