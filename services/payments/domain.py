@@ -72,6 +72,10 @@ class HoldExpired(Conflict):
     title = "The seat is no longer held for you"
 
 
+class SeatOver(HoldExpired):
+    """The seat in a group is given up; its student may have taken another since."""
+
+
 class AlreadyPaid(Conflict):
     slug = "already-paid"
     title = "This seat is paid for"

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,11 @@ BERLIN = {
         {"start": "2026-08-01T00:00:00Z", "end": "2026-08-15T00:00:00Z", "note": "sea"}
     ],
 }
+MANY_DATES = [
+    {"date": str(date(2026, 1, 1) + timedelta(days=n)), "windows": []}
+    for n in range(10_000)
+]
+
 DEFAULT_POLICY = {
     "durations": [60],
     "increment": 30,
@@ -136,6 +141,14 @@ async def test_a_put_with_an_old_etag_changes_nothing(
         ({"time_off": [{"start": "2026-08-01T00:00:00", "end": "2026-08-02T00:00:00Z"}]}, "body.time_off.0.start"),
         ({"time_off": [{"start": "2026-08-02T00:00:00Z", "end": "2026-08-01T00:00:00Z"}]}, "body.time_off.0.end"),
         ({"time_off": [{"start": "0001-01-01T00:00:00+23:59", "end": "2026-08-01T00:00:00Z"}]}, "body.time_off.0.start"),
+        ({"rules": [{"weekday": 0, "start": "09:00", "end": "09:00"}]}, "body.rules.0.end"),
+        ({"rules": [{"weekday": 0, "start": "00:00", "end": "00:00"}]}, "body.rules.0.end"),
+        ({"rules": [{"weekday": 0, "start": "09:00", "end": "12:00"}, {"weekday": 0, "start": "11:00", "end": "13:00"}]}, "body.rules.1.start"),
+        ({"rules": [{"weekday": 6, "start": "22:00", "end": "02:00"}, {"weekday": 0, "start": "01:00", "end": "03:00"}]}, "body.rules.1.start"),
+        ({"overrides": [{"date": "2026-06-15", "windows": [{"start": "09:00", "end": "09:00"}]}]}, "body.overrides.0.windows.0.end"),
+        ({"overrides": [{"date": "2026-06-15", "windows": [{"start": "09:00", "end": "11:00"}, {"start": "10:00", "end": "12:00"}]}]}, "body.overrides.0.windows.1.start"),
+        ({"overrides": [{"date": "2026-06-15", "windows": []}, {"date": "2026-06-15", "windows": []}]}, "body.overrides.1.date"),
+        ({"overrides": MANY_DATES}, "body.overrides"),
         ({"colour": "red"}, "body.colour"),
     ],
 )  # fmt: skip
@@ -169,6 +182,8 @@ async def test_a_wrong_schedule_is_refused_by_field(
         ({"meeting": "custom"}, "body.meeting_url"),
         ({"meeting": "custom", "meeting_url": "http://a.example"}, "body.meeting_url"),
         ({"group": {"enabled": True, "capacity": 4, "min_participants": 2}}, "body.group.enabled"),
+        ({"group": {"enabled": False, "capacity": 2, "min_participants": 3}}, "body.group.min_participants"),
+        ({"group": {"enabled": False, "capacity": 101, "min_participants": 1}}, "body.group.capacity"),
     ],
 )  # fmt: skip
 async def test_a_wrong_policy_is_refused_by_field(
@@ -201,6 +216,61 @@ async def test_a_policy_is_replaced_as_a_whole(service: Service) -> None:
         "meeting_url": "https://meet.example/kim",
         "affected_sessions": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("group", "field"),
+    [
+        ({"enabled": True, "capacity": 1, "min_participants": 1}, "capacity"),
+        ({"enabled": True, "capacity": 3, "min_participants": 0}, "min_participants"),
+        ({"enabled": True, "capacity": 3, "min_participants": 4}, "min_participants"),
+        ({"enabled": True, "capacity": 3.0, "min_participants": 1}, "capacity"),
+    ],
+)
+async def test_a_group_that_is_none_is_refused_by_field(
+    service: Service, group: dict[str, Any], field: str
+) -> None:
+    coach_id = await given.a_coach(service, group_rate=2000)
+
+    response = await service.http.put(
+        f"/v1/coaches/{coach_id}/booking-policy",
+        json={"group": group},
+        headers=given.coach(coach_id),
+    )
+
+    assert response.status_code == 422
+    assert [e["field"] for e in response.json()["errors"]] == [f"body.group.{field}"]
+
+
+async def test_a_coach_who_moves_keeps_sold_sessions_at_their_instants(
+    service: Service,
+) -> None:
+    hours = [{"weekday": day, "start": "14:00", "end": "18:00"} for day in range(7)]
+    berlin = {"timezone": "Europe/Berlin", "rules": hours}
+    coach_id = await given.a_coach(service, schedule=berlin)
+    sold = await given.a_confirmed_seat(service, coach_id=coach_id)
+
+    moved = await given.put(
+        service, coach_id, "schedule", berlin | {"timezone": "America/New_York"}
+    )
+
+    assert [each["id"] for each in moved["affected_sessions"]] == [sold["id"]]
+    seen = await given.shown(service, sold)
+    assert (seen["start"], seen["start_version"]) == (sold["start"], 1)
+    later = await given.book(service, coach_id, start=START + timedelta(hours=6))
+    assert later.status_code == 201
+
+
+async def test_groups_that_are_no_longer_offered_are_told_and_take_place(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach_of_groups(service)
+    sold = await given.a_confirmed_seat(service, coach_id=coach_id, kind="group")
+
+    answer = await given.put(service, coach_id, "booking-policy", {})
+
+    assert [each["id"] for each in answer["affected_sessions"]] == [sold["id"]]
+    assert (await given.shown(service, sold))["status"] == "confirmed"
 
 
 async def test_a_sold_session_outside_the_new_hours_is_told_and_stays(

@@ -256,6 +256,33 @@ async def test_every_seat_of_a_group_is_told_of_itself_only(world: World) -> Non
     assert len(world.mails(COACH)) == 2
 
 
+async def test_a_seat_of_a_group_that_is_cancelled_is_told_to_its_two_people_only(
+    world: World,
+) -> None:
+    bob = new_id()
+    mine = confirmed(kind="group")
+    other = confirmed(kind="group", session_id=mine.session_id, student_id=bob)
+    called_off = {"by": "system", "reason": "Not enough participants."}
+    await world.hear_of_both()
+    await world.hear(a_user(bob, email="bob@mail.example", display_name="Bob"))
+
+    await world.hear(cancelled(mine, **called_off), cancelled(other, **called_off))
+    await world.work()
+
+    [to_ada], [to_bob] = world.mails(STUDENT), world.mails("bob@mail.example")
+    to_kim = world.mails(COACH)
+    for subtype in ("plain", "html"):
+        assert "A seat in a group is cancelled" in text_of(to_ada, subtype)
+        assert "Scrimline cancelled it" in text_of(to_ada, subtype)
+        assert "Not enough participants." in text_of(to_ada, subtype)
+    assert "Bob" not in to_ada.as_string()
+    assert "Ada" not in to_bob.as_string()
+    named = [
+        {name for name in ("Ada", "Bob") if name in text_of(mail)} for mail in to_kim
+    ]
+    assert sorted(map(sorted, named)) == [["Ada"], ["Bob"]]
+
+
 @pytest.mark.parametrize("instant", ["2027-03-28T00:59:00Z", "2027-03-28T01:00:00Z"])
 async def test_the_night_of_the_gap_reads_right(world: World, instant: str) -> None:
     start = datetime.fromisoformat(instant)

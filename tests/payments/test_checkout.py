@@ -310,3 +310,39 @@ async def test_the_seat_has_one_open_payment_in_the_database_too(world: World) -
         async with world.sessions.begin() as session:
             session.add(type(stored)(**copy.model_dump()))
     assert (await world.ask_to_pay(seat)).json() == payment
+
+
+@pytest.mark.parametrize("first_was", [expired, cancelled])
+async def test_who_comes_back_to_a_group_pays_the_new_seat_also_before_it_is_heard_of(
+    world: World, first_was: type
+) -> None:
+    first = a_seat_held(kind="group")
+    again = a_seat_held(
+        kind="group",
+        session_id=first.session_id,
+        student_id=first.student_id,
+        hold_expires_at=first.hold_expires_at + timedelta(minutes=1),
+    )
+    await world.paid(first)
+    await world.hear(first_was(first))
+
+    async def arrive() -> None:
+        await asyncio.sleep(0.2)
+        await world.hear(again)
+
+    response, _ = await asyncio.gather(world.ask_to_pay(again), arrive())
+
+    assert response.status_code == 201, response.text
+    assert response.json()["subject"]["seat_id"] == str(again.seat_id)
+
+
+async def test_a_seat_in_a_group_that_is_over_and_was_not_taken_again_is_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkout, "EVENT_PATIENCE", 0.2)
+    seat = a_seat_held(kind="group")
+    await world.hear(seat, expired(seat))
+
+    response = await world.ask_to_pay(seat)
+
+    assert (response.status_code, response.json()["slug"]) == (409, "hold-expired")

@@ -95,13 +95,18 @@ class Course:
         answer.raise_for_status()
 
     async def book(
-        self, student: Student, start: datetime, minutes: int = 60
+        self,
+        student: Student,
+        start: datetime,
+        minutes: int = 60,
+        kind: str = "individual",
     ) -> httpx2.Response:
         """Ask for the time; whoever gets it leaves the crowd."""
         body = {
             "coach_id": self.coach.coach.id,
             "start": start.isoformat(),
             "duration_minutes": minutes,
+            "kind": kind,
         }
         answer = await self.gateway.post("/v1/sessions", json=body, headers=student)
         if answer.status_code == 201:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
+from local.demo.client import call
 from tests.races.conftest import Course
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
@@ -97,3 +98,35 @@ async def test_ranges_that_overlap_in_every_way_leave_a_legal_set_of_winners(
         ]
         assert not [pair for pair in combinations(won, 2) if pair[0].meets(pair[1])]
         assert all(any(wish.meets(winner) for winner in won) for wish in wishes)
+
+
+SEATS = 3
+
+
+async def test_of_fifty_students_who_want_a_seat_in_a_group_three_get_one(
+    course: Course, rounds: int
+) -> None:
+    coach = course.coach.coach
+    rate = {"amount": 2000, "currency": "USD"}
+    await call(
+        coach.http,
+        "PATCH",
+        f"/v1/coaches/{coach.id}",
+        headers=coach.headers,
+        json={"group_rate": rate},
+    )
+    group = {"enabled": True, "capacity": SEATS, "min_participants": 1}
+    await course.open_days(durations=[60], increment=60, group=group)
+    for number in range(rounds):
+        start = await course.noon(10 + number)
+        students = (await course.students(50))[:50]
+
+        answers = await asyncio.gather(
+            *(course.book(student, start, kind="group") for student in students)
+        )
+
+        assert outcomes(answers) == {"201": SEATS, "409 slot-taken": 50 - SEATS}
+        won = [each.json() for each in answers if each.status_code == 201]
+        assert len({each["id"] for each in won}) == 1
+        assert len({each["seat_id"] for each in won}) == SEATS
+        assert {each["price"]["amount"] for each in won} == {2000}

@@ -189,6 +189,7 @@ def _session(
     return {
         "side": side,
         "other": other,
+        "group": seat.kind == "group",
         "game": domain.game_name(seat.game),
         "title": domain.title(seat.kind == "group", other),
         "wall_clock": domain.wall_clock(seat.start, reader.timezone, reader.locale),

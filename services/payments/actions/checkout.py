@@ -30,6 +30,7 @@ from services.payments.domain import (
     PartOfSeries,
     PaymentUnknown,
     Refused,
+    SeatOver,
     Status,
 )
 from services.payments.models import Closure, Payable, Payer, Payment, Share
@@ -99,7 +100,7 @@ async def _intend_patiently(sessions: Sessions, clock: Clock, wanted: Wanted) ->
         try:
             async with sessions.begin() as session:
                 return await _intend(session, wanted, clock.now())
-        except NotPayableYet:
+        except (NotPayableYet, SeatOver):
             if monotonic() >= deadline:
                 raise
         await asyncio.sleep(PAUSE)
@@ -109,11 +110,14 @@ async def _intend(session: AsyncSession, wanted: Wanted, now: datetime) -> Inten
     seats = await _lock_own_seats(session, wanted)
     seat_ids = [seat.seat_id for seat in seats]
     known = await payments.lock_payments(session, seat_ids)
-    if any(each.paid_at for each in known):
+    closing = select(Closure.seat_id).where(col(Closure.seat_id).in_(seat_ids))
+    closed = (await session.exec(closing)).first() is not None
+    grouped = seats[0].kind == "group"
+    if any(each.paid_at for each in known) and not (closed and grouped):
         raise AlreadyPaid("Nothing is left to pay for this.")
-    closed = select(Closure.seat_id).where(col(Closure.seat_id).in_(seat_ids))
-    if (await session.exec(closed)).first() or _hold_of(seats) <= now:
-        raise HoldExpired("Book again: the time to pay for this is over.")
+    if closed or _hold_of(seats) <= now:
+        refusal = SeatOver if grouped else HoldExpired
+        raise refusal("Book again: the time to pay for this is over.")
     open_now = [each for each in known if each.status in domain.OPEN]
     if not open_now:
         payment = await _add_payment(session, seats, now)

@@ -80,7 +80,7 @@ def question(chance: Random, zone: str) -> Question:
     busy = [_busy(chance, opening) for _ in range(chance.choice([0, 0, 1, 3, 8]))]
     busy += [_of_group(chance, group) for group in groups]
     calendar = Calendar(
-        _schedule(chance, zone, around, opening),
+        a_schedule(chance, zone, around, opening),
         policy,
         busy,
         _now(chance, opening, policy),
@@ -116,7 +116,7 @@ def _now(chance: Random, opening: datetime, policy: Policy) -> datetime:
     return opening + timedelta(seconds=chance.randrange(4 * 86_400) / 2)
 
 
-def _schedule(chance: Random, zone: str, around: date, opening: datetime) -> Schedule:
+def a_schedule(chance: Random, zone: str, around: date, opening: datetime) -> Schedule:
     """Windows join one by one as long as they are allowed to stand together."""
     schedule = Schedule(zone)
     for _ in range(chance.choice([2, 5, 12, 20])):

@@ -44,6 +44,9 @@ def _compare(chance: Random, asked: Question, wish: Wish, oracle: Oracle) -> Non
     ]
     for at in listed:
         assert against(asked.calendar, wish, at) == [], (at, wish, asked)
+    for group in asked.calendar.groups:
+        told = [each.code for each in against(asked.calendar, wish, group.start)]
+        assert told == _truth(oracle, wish, group.start), (group, wish, asked)
     seconds = int((until - since).total_seconds())
     for number in range(UNLISTED):
         step = 300 if number % 2 else 1
