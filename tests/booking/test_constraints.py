@@ -1,5 +1,6 @@
 """What the database refuses, whoever asks."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import Status
 from services.booking.models import Move, Seat, Session
 from shared.ids import new_id
@@ -133,6 +135,84 @@ async def test_a_seat_makes_sense(
 
     with pytest.raises(IntegrityError, match=rule):
         await session.flush()
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"capacity": 2}, "only_a_group_has_several_seats"),
+        (
+            {"kind": "group", "capacity": 2, "min_participants": 3},
+            "a_session_has_room_for_those_it_needs",
+        ),
+        (
+            {"kind": "group", "min_participants": 0},
+            "a_session_has_room_for_those_it_needs",
+        ),
+        (
+            {"kind": "group", "fate": Fate.CALLED_OFF},
+            "what_was_called_off_does_not_take_place",
+        ),
+    ],
+)
+async def test_a_session_makes_sense(
+    session: AsyncSession, change: dict[str, object], rule: str
+) -> None:
+    booked = a_session(new_id())
+    for name, value in change.items():
+        setattr(booked, name, value)
+    session.add(booked)
+
+    with pytest.raises(IntegrityError, match=rule):
+        await session.flush()
+
+
+async def a_group_of_two(session: AsyncSession) -> tuple[UUID, list[Seat]]:
+    booked = a_session(new_id())
+    booked.kind, booked.capacity = "group", 2
+    session.add(booked)
+    await session.flush()
+    seats = [a_seat(booked.id, new_id()) for _ in range(3)]
+    return booked.id, seats
+
+
+async def test_a_session_has_a_place_for_every_seat(session: AsyncSession) -> None:
+    _, seats = await a_group_of_two(session)
+    session.add_all(seats[:2])
+    await session.flush()
+    session.add(seats[2])
+
+    with pytest.raises(IntegrityError, match="a_session_has_a_place_for_every_seat"):
+        await session.flush()
+
+
+async def test_a_seat_that_returns_needs_a_place(session: AsyncSession) -> None:
+    _, seats = await a_group_of_two(session)
+    seats[2].status = Status.EXPIRED
+    session.add_all(seats)
+    await session.flush()
+    seats[2].status = Status.CONFIRMED
+
+    with pytest.raises(IntegrityError, match="a_session_has_a_place_for_every_seat"):
+        await session.flush()
+
+
+async def test_of_two_who_take_the_last_place_without_a_lock_one_does(
+    service: Service,
+) -> None:
+    async with service.sessions.begin() as session:
+        _, seats = await a_group_of_two(session)
+        session.add(seats[0])
+
+    async def take(seat: Seat) -> bool:
+        try:
+            async with service.sessions.begin() as session:
+                session.add(seat)
+        except IntegrityError:
+            return False
+        return True
+
+    assert sorted(await asyncio.gather(*map(take, seats[1:]))) == [False, True]
 
 
 @pytest.mark.parametrize(
