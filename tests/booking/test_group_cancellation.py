@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from services.booking.actions import groups
 from shared.contracts.scheduler import MinuteTickV1
 from shared.ids import new_id
 from tests.booking import given
@@ -345,3 +346,20 @@ async def test_only_the_coach_lets_its_group_run(service: Service) -> None:
 
     assert [each.status_code for each in answers] == [401, 403, 403, 404, 403]
     assert (await given.shown(service, seat))["runs"] is False
+
+
+async def test_a_tick_decides_about_so_many_and_the_next_about_the_rest(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "BATCH", 1)
+    seats = [(await a_group(service, paid=1, min_participants=2))[1][0] for _ in "12"]
+    await service.clock.until(START - DAY)
+
+    await tick(service)
+    first = await statuses(service, seats)
+    await tick(service)
+    await tick(service)
+
+    assert sorted(first) == ["cancelled", "confirmed"]
+    assert await statuses(service, seats) == ["cancelled", "cancelled"]
+    assert len(await service.said("seat_cancelled")) == 2

@@ -382,3 +382,17 @@ async def test_a_group_that_ran_out_of_seats_frees_its_time(service: Service) ->
     alone = await given.a_hold(service, coach_id)
 
     assert alone["id"] != first["id"]
+
+
+async def test_a_seat_that_is_asked_for_twice_under_one_key_is_one(
+    service: Service,
+) -> None:
+    coach_id, student_id = await given.a_coach_of_groups(service), new_id()
+    key = {"Idempotency-Key": "once"}
+
+    first = await ask(service, coach_id, student_id=student_id, headers=key)
+    again = await ask(service, coach_id, student_id=student_id, headers=key)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert len(await service.said("seat_held")) == 1

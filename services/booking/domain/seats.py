@@ -32,6 +32,7 @@ NOTICE = 24 * 60
 is open must have the participants it needs."""
 
 OWN_SEAT = Reason(Code.UNAVAILABLE, "You have a seat in this group already.")
+SOONER = Reason(Code.NOTICE, "A new group is opened at least 24 hours ahead.")
 FULL = Reason(Code.GROUP_FULL, "Every seat of this group is taken.")
 ORDER = list(Code)
 
@@ -62,7 +63,10 @@ def against(calendar: Calendar, wish: Wish, start: datetime) -> list[Reason]:
         return reasons(calendar, wish.minutes, start)
     group = group_at(calendar, wish, start)
     if group is None:
-        return reasons(opening(calendar), wish.minutes, start)
+        return [
+            SOONER if each.code is Code.NOTICE and _is_short(calendar) else each
+            for each in reasons(opening(calendar), wish.minutes, start)
+        ]
     found = _against_joining(calendar, group)
     return sorted(found, key=lambda reason: ORDER.index(reason.code))
 
@@ -121,10 +125,14 @@ def seats_left(calendar: Calendar, group: OpenGroup) -> int:
 
 def opening(calendar: Calendar) -> Calendar:
     """The calendar as it is for somebody who opens a group."""
-    policy = calendar.policy
-    if policy.notice_minutes >= NOTICE:
+    if not _is_short(calendar):
         return calendar
-    return replace(calendar, policy=replace(policy, notice_minutes=NOTICE))
+    policy = replace(calendar.policy, notice_minutes=NOTICE)
+    return replace(calendar, policy=policy)
+
+
+def _is_short(calendar: Calendar) -> bool:
+    return calendar.policy.notice_minutes < NOTICE
 
 
 def _joining(calendar: Calendar) -> Calendar:
