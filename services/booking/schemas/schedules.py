@@ -80,6 +80,11 @@ class ScheduleView(Output):
 
 
 class GroupTerms(Input):
+    """How many may share a session, 2 to 100, and how many of them it needs.
+
+    A group with fewer confirmed seats 24 hours before its start is called off.
+    """
+
     enabled: Bool = False
     capacity: Int = 1
     min_participants: Int = 1
