@@ -158,13 +158,14 @@ REMEDIES: list[tuple[str, dict[str, Any], dict[str, Any], timedelta]] = [
     ("paused", {"paused": True}, {}, 0 * HOUR),
     ("overrides.0", {}, {"overrides": [{"date": "2026-06-17", "windows": []}]}, 0 * HOUR),
     ("time_off.0", {}, {"time_off": [{"start": "2026-06-17T12:00:00Z", "end": "2026-06-17T13:00:00Z"}]}, 0 * HOUR),
+    ("overrides.0", {}, {"overrides": [{"date": "2026-06-17", "windows": [{"start": "12:00", "end": "13:00"}]}]}, 4 * HOUR),
     ("rules.0", {}, {}, 4 * HOUR),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("setting", "policy", "schedule", "after"),
-    [pytest.param(*each, id=each[0]) for each in REMEDIES],
+    REMEDIES,
 )
 async def test_what_would_open_a_time_does_once_it_is_stored(
     service: Service,

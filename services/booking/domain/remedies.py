@@ -20,6 +20,7 @@ from services.booking.domain.policy import (
 from services.booking.domain.reasons import Code
 from services.booking.domain.schedule import (
     Schedule,
+    Span,
     Window,
     clock,
     schedule_errors,
@@ -181,19 +182,50 @@ def _time_off(calendar: Calendar, wish: Wish, start: datetime) -> Proposals:
 
 def _outside_hours(calendar: Calendar, wish: Wish, start: datetime) -> Proposals:
     """A window that begins earlier or ends later, or one more."""
-    zone, rules = calendar.schedule.timezone, calendar.schedule.rules
-    at = seconds(start)
-    day, first = _wall(zone, at)
+    day, first = _wall(calendar.schedule.timezone, seconds(start))
     end = first + wish.minutes
-    weekday = (day - 1) % 7
-    for index, rule in enumerate(rules):
-        for window in _stretched(rule, weekday, first, end):
-            wider = (*rules[:index], window, *rules[index + 1 :])
-            shown = _shown(window)
-            yield _schedule(calendar, f"rules.{index}", shown, rules=wider)
-    new = Window(weekday, first, end if end <= DAY else end - DAY)
-    shown = _shown(new)
-    yield _schedule(calendar, f"rules.{len(rules)}", shown, rules=(*rules, new))
+    yield from _other_rules(calendar, (day - 1) % 7, first, end)
+    yield from _other_override(calendar, day, first, end)
+
+
+def _other_rules(calendar: Calendar, weekday: int, first: int, end: int) -> Proposals:
+    rules = calendar.schedule.rules
+    new = Window(weekday, *_span(first, end))
+    changed = [
+        (index, window)
+        for index, rule in enumerate(rules)
+        if rule.weekday == weekday
+        for window in _opened(rule, first, end)
+    ]
+    for index, window in [*changed, (len(rules), new)]:
+        wider = (*rules[:index], window, *rules[index + 1 :])
+        shown = {"weekday": weekday, **_shown(window.span), "active": True}
+        yield _schedule(calendar, f"rules.{index}", shown, rules=wider)
+
+
+def _opened(rule: Window, first: int, end: int) -> Iterator[Window]:
+    if not rule.active:
+        yield replace(rule, active=True)
+    for span in _stretched(rule.span, first, end):
+        yield replace(rule, start=span.start, end=span.end, active=True)
+
+
+def _other_override(calendar: Calendar, day: int, first: int, end: int) -> Proposals:
+    overrides = calendar.schedule.overrides
+    for index, override in enumerate(overrides):
+        if override.date.toordinal() != day:
+            continue
+        spans = override.windows
+        widened = [
+            (*spans[:place], wide, *spans[place + 1 :])
+            for place, span in enumerate(spans)
+            for wide in _stretched(span, first, end)
+        ]
+        for windows in [*widened, (*spans, _span(first, end))]:
+            other = replace(override, windows=windows)
+            changed = (*overrides[:index], other, *overrides[index + 1 :])
+            shown = {"date": str(override.date), "windows": [*map(_shown, windows)]}
+            yield _schedule(calendar, f"overrides.{index}", shown, overrides=changed)
 
 
 def _wall(zone: str, at: int) -> tuple[int, int]:
@@ -202,27 +234,21 @@ def _wall(zone: str, at: int) -> tuple[int, int]:
     return EPOCH_DAY + local // 86_400, local % 86_400 // 60
 
 
-def _stretched(rule: Window, weekday: int, first: int, end: int) -> Iterator[Window]:
-    """The same window until `end` or from `first`, if the session is on its day."""
-    if rule.weekday != weekday:
-        return
-    last = end if end <= DAY else end - DAY
-    if rule.start <= first and rule.span.until < end:
-        yield replace(rule, end=last, active=True)
-    if rule.start > first and rule.span.until >= end:
-        yield replace(rule, start=first, active=True)
-    if not rule.active:
-        yield replace(rule, active=True)
+def _span(first: int, end: int) -> Span:
+    return Span(first, end if end <= DAY else end - DAY)
 
 
-def _shown(window: Window) -> dict[str, Any]:
+def _stretched(span: Span, first: int, end: int) -> Iterator[Span]:
+    """The same window until `end`, or from `first`."""
+    if span.start <= first and span.until < end:
+        yield _span(span.start, end)
+    if span.start > first and span.until >= end:
+        yield Span(first, span.end)
+
+
+def _shown(span: Span) -> dict[str, str]:
     """The window as the schedule's JSON has it."""
-    return {
-        "weekday": window.weekday,
-        "start": clock(window.start),
-        "end": clock(window.end),
-        "active": window.active,
-    }
+    return {"start": clock(span.start), "end": clock(span.end)}
 
 
 PROPOSALS: dict[Code, Callable[[Calendar, Wish, datetime], Proposals]] = {

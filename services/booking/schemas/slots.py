@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from services.booking.domain.reasons import Code
-from services.booking.schemas.schedules import Rule
+from services.booking.schemas.schedules import DayOverride, Rule
 from shared.inputs import Instant, Money, Output
 
 
@@ -54,7 +54,7 @@ class WouldOpen(Output):
     """
 
     setting: Annotated[str, Field(examples=["notice_minutes"])]
-    value: int | bool | Rule | None
+    value: int | bool | Rule | DayOverride | None
 
 
 class Explanation(Output):

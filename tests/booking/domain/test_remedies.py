@@ -13,6 +13,7 @@ from services.booking.domain.remedies import remedy
 from services.booking.domain.schedule import (
     Override,
     Schedule,
+    Span,
     TimeOff,
     Window,
     minutes,
@@ -44,14 +45,20 @@ def applied(calendar: Calendar, setting: str, value: Any) -> Calendar:
     if not part:
         return replace(calendar, policy=replace(policy, **{name: value}))
     entries = list(getattr(schedule, name))
-    entries[int(part) : int(part) + 1] = [] if value is None else [window(value)]
+    entries[int(part) : int(part) + 1] = [] if value is None else [entry(value)]
     parts: dict[str, Any] = {name: tuple(entries)}
     return replace(calendar, schedule=replace(schedule, **parts))
 
 
-def window(shown: dict[str, Any]) -> Window:
-    start, end = minutes(shown["start"]), minutes(shown["end"])
-    return Window(shown["weekday"], start, end, shown["active"])
+def entry(shown: dict[str, Any]) -> Window | Override:
+    if "date" in shown:
+        spans = [Span(*bounds(each)) for each in shown["windows"]]
+        return Override(date.fromisoformat(shown["date"]), tuple(spans))
+    return Window(shown["weekday"], *bounds(shown), shown["active"])
+
+
+def bounds(shown: dict[str, str]) -> tuple[int, int]:
+    return minutes(shown["start"]), minutes(shown["end"])
 
 
 @given(st.integers(0, 10**9))
@@ -108,6 +115,8 @@ OPENS: list[tuple[str, Calendar, datetime, str, Any]] = [
     ("an end", calendar(), NOON + 8 * HOUR, "rules.2", {"weekday": 2, "start": "10:00", "end": "21:00", "active": True}),
     ("a beginning", calendar(), NOON - 3 * HOUR, "rules.2", {"weekday": 2, "start": "09:00", "end": "20:00", "active": True}),
     ("a night", calendar(schedule=Schedule("UTC")), NOON + 11.5 * HOUR, "rules.0", {"weekday": 2, "start": "23:30", "end": "00:30", "active": True}),
+    ("other hours", calendar(schedule=Schedule("UTC", OPEN, (Override(date(2026, 6, 17), (Span(600, 720),)),))), NOON + 8 * HOUR, "overrides.0", {"date": "2026-06-17", "windows": [{"start": "10:00", "end": "21:00"}]}),
+    ("a date that never opens", calendar(schedule=Schedule("UTC", OPEN, (Override(date(2026, 6, 17)),))), NOON + 9 * HOUR, "overrides.0", {"date": "2026-06-17", "windows": [{"start": "21:00", "end": "22:00"}]}),
     ("an idle window", calendar(schedule=Schedule("UTC", (Window(2, 600, 1200, active=False),))), NOON, "rules.0", {"weekday": 2, "start": "10:00", "end": "20:00", "active": True}),
 ]  # fmt: skip
 
