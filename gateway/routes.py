@@ -61,6 +61,11 @@ POST             /v1/sessions/{id}/problem
 POST             /v1/admin/sessions/{id}/problem
 GET              /v1/admin/coaches/{id}/strikes
 POST             /v1/admin/coaches/{id}/strikes/clear
+GET              /v1/sessions/{id}/calendar.ics
+POST DELETE      /v1/me/calendar-token
+GET              /v1/calendars/{token}.ics
+GET              /v1/coaches/{id}/busy-calendars
+PUT DELETE       /v1/coaches/{id}/busy-calendars/{name}
 """
 
 PAYMENTS = """

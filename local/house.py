@@ -22,6 +22,8 @@ from local.mailbox.app import create_app as create_mailbox
 from local.mailbox.smtp import start_smtp
 from local.mailbox.store import Store as MailStore
 from local.postgres import Postgres
+from local.rooms import APP_ID, Rooms
+from local.rooms import make_router as make_rooms_router
 from local.settings import SERVICES, LocalSettings
 from local.stripe.app import create_app as create_double
 from local.stripe.settings import DoubleSettings
@@ -64,6 +66,7 @@ class House:
         self.smtp_port = 0
         self.password_hash: str | None = None
         self.apps: dict[str, FastAPI] = {}
+        self.rooms = Rooms(self.keys.rooms)
         self.double = create_double(self._double_settings(), self.clock)
 
     @asynccontextmanager
@@ -169,6 +172,13 @@ class House:
                 "failures_per_address": MANY,
                 "registrations_per_address": MANY,
             },
+            "booking": {
+                "public_url": door,
+                "jitsi_url": f"{door}/local/rooms",
+                "jitsi_app_id": APP_ID,
+                "jitsi_app_secret": self.rooms.secret,
+                "calendars_loopback": True,
+            },
             "payments": {
                 "stripe_api_key": self.keys.stripe_api,
                 "stripe_webhook_secret": self.keys.stripe_webhook,
@@ -216,6 +226,7 @@ class House:
             self.pending,
             self.tick_consequences,
         )
+        own.include_router(make_rooms_router(self.settings, self.clock, self.rooms))
         return [
             control.Door(own, gateway),
             create_mailbox(self.mails),

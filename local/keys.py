@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from shared.ids import new_id
 
 @dataclass(frozen=True)
 class Keys:
-    """`signing` is a list of private JWKs, the first of which signs."""
+    """`signing` is a list of private JWKs, the first of which signs.
+
+    `rooms` lets people into the stand-in for a Jitsi server.
+    """
 
     signing: list[dict[str, Any]]
     stripe_webhook: str
     stripe_api: str
+    rooms: str = field(default_factory=lambda: secrets.token_hex(32))
 
 
 def keep_keys(path: Path) -> Keys:

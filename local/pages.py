@@ -27,18 +27,19 @@ def make_router(settings: LocalSettings, clock: MovableClock) -> APIRouter:
 
     @router.get("/")
     async def links() -> HTMLResponse:
-        return page("links.html", now=clock.now(), password=PASSWORD)
+        return page(settings, "links.html", now=clock.now(), password=PASSWORD)
 
     @router.get("/checkout/{outcome}")
     async def after_checkout(outcome: Literal["success", "cancel"]) -> HTMLResponse:
-        return page("checkout.html", paid=outcome == "success")
+        return page(settings, "checkout.html", paid=outcome == "success")
 
     @router.get("/local/style.css")
     async def style() -> Response:
         return Response((FOLDER / "style.css").read_bytes(), media_type="text/css")
 
-    def page(template: str, **values: object) -> HTMLResponse:
-        html = TEMPLATES.get_template(template).render(settings=settings, **values)
-        return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
-
     return router
+
+
+def page(settings: LocalSettings, template: str, **values: object) -> HTMLResponse:
+    html = TEMPLATES.get_template(template).render(settings=settings, **values)
+    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})

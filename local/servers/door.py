@@ -9,7 +9,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from gateway.app import create_app
 from gateway.server import make_server
 from gateway.settings import GatewaySettings
-from local import control
+from local import control, rooms
 from local.clock import MovableClock
 from local.servers.backlog import Backlog
 from local.settings import SERVICES, LocalSettings
@@ -17,9 +17,13 @@ from shared import logs
 
 
 class DoorSettings(LocalSettings):
-    """`service_ports` says on which loopback port each service listens."""
+    """`service_ports` says on which loopback port each service listens.
+
+    `rooms_secret` lets people into calls.
+    """
 
     amqp_url: SecretStr
+    rooms_secret: SecretStr
     service_ports: dict[str, int] = Field(min_length=len(SERVICES))
 
     def backlog(self) -> Backlog:
@@ -42,6 +46,8 @@ async def serve(settings: GatewaySettings, local: DoorSettings) -> None:
     routes = control.create_app(
         local, clock, advance, backlog.pending, backlog.tick_consequences
     )
+    calls = rooms.Rooms(local.rooms_secret.get_secret_value())
+    routes.include_router(rooms.make_router(local, clock, calls))
     door = control.Door(routes, create_app(settings))
     try:
         await make_server(door, settings.host, settings.port).serve()

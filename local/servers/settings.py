@@ -10,6 +10,7 @@ from pydantic import SecretStr, model_validator
 from sqlalchemy import make_url
 
 from local.keys import Keys
+from local.rooms import APP_ID
 from local.settings import SERVICES, LocalSettings
 
 OWNERS = (*SERVICES, "gateway")
@@ -108,6 +109,7 @@ class Plan:
     def _own(self, name: str) -> dict[str, str]:
         own = {
             "accounts": self._accounts,
+            "booking": self._booking,
             "payments": self._payments,
             "notifications": self._notifications,
             "gateway": self._gateway,
@@ -121,6 +123,15 @@ class Plan:
             "SIGNING_KEYS": json.dumps(self.keys.signing),
             "FAILURES_PER_ADDRESS": str(MANY),
             "REGISTRATIONS_PER_ADDRESS": str(MANY),
+        }
+
+    def _booking(self) -> dict[str, str]:
+        return {
+            "PUBLIC_URL": self.settings.gateway_url,
+            "JITSI_URL": f"{self.settings.gateway_url}/local/rooms",
+            "JITSI_APP_ID": APP_ID,
+            "JITSI_APP_SECRET": self.keys.rooms,
+            "CALENDARS_LOOPBACK": "true",
         }
 
     def _payments(self) -> dict[str, str]:
@@ -159,7 +170,7 @@ class Plan:
         return (
             {f"{name.upper()}_URL": self._at(name) for name in ASKED}
             | {limit: str(MANY) for limit in limits}
-            | {"SERVICE_PORTS": json.dumps(ports)}
+            | {"SERVICE_PORTS": json.dumps(ports), "ROOMS_SECRET": self.keys.rooms}
         )
 
     def _at(self, name: str) -> str:

@@ -6,9 +6,10 @@ from fastapi import FastAPI
 from faststream.rabbit import RabbitBroker
 
 from services.booking import api
-from services.booking.actions import rooms
+from services.booking.actions import busy_calendars, rooms
 from services.booking.actions.calls import Doorman
 from services.booking.actions.holds import Terms
+from services.booking.clients.calendars import Calendars
 from services.booking.clients.rooms import Daily, Host, Jitsi, Rooms, Whereby
 from services.booking.domain.calls import Meetings, Provider
 from services.booking.events import handlers
@@ -37,9 +38,14 @@ def create_app(
         verifier=verifier,
     )
     hosts = Rooms(_hosts(settings))
-    parts.resources.append(hosts)
-    _employ(parts, hosts)
+    calendars = Calendars(
+        loopback=settings.calendars_loopback, ca_file=settings.calendars_ca_file
+    )
+    parts.resources += [hosts, calendars]
+    _employ(parts, hosts, calendars)
     app = make_app(parts)
+    app.state.calendars = calendars
+    app.state.public_url = settings.public_url
     app.state.doorman = Doorman(hosts, settings.room_fallback)
     app.state.meetings = Meetings(
         frozenset({*hosts.providers, Provider.CUSTOM}), settings.meeting_hosts
@@ -50,15 +56,22 @@ def create_app(
     return app
 
 
-def _employ(parts: Parts, hosts: Rooms) -> None:
+def _employ(parts: Parts, hosts: Rooms, calendars: Calendars) -> None:
     async def attend_to_rooms() -> int:
         return await rooms.attend_to_due(parts.sessions, hosts, parts.clock)
 
+    async def read_calendars() -> int:
+        return await busy_calendars.read_due(parts.sessions, calendars, parts.clock)
+
     committed = work_committed(parts.sessions)
-    parts.workers.append(
-        Worker("booking.rooms", attend_to_rooms, committed.subscribe())
-    )
-    parts.backlogs["rooms_to_attend_to"] = rooms.waiting
+    parts.workers += [
+        Worker("booking.rooms", attend_to_rooms, committed.subscribe()),
+        Worker("booking.calendars", read_calendars, committed.subscribe()),
+    ]
+    parts.backlogs |= {
+        "rooms_to_attend_to": rooms.waiting,
+        "calendars_to_read": busy_calendars.waiting,
+    }
 
 
 def _hosts(settings: BookingSettings) -> dict[Provider, Host]:

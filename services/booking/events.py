@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.booking.actions import (
+    busy_calendars,
     coaches,
     expiry,
     groups,
@@ -121,3 +122,11 @@ async def on_minute_tick_of_outcomes(
     await verdicts.decide_due(session, event.due_at, now)
     await verdicts.finalise_due(session, event.due_at, now)
     await strikes.tell(session, now)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick_of_calendars(
+    event: MinuteTickV1, session: AsyncSession, _: datetime
+) -> None:
+    """Coaches' own calendars are read again every quarter of an hour."""
+    await busy_calendars.want_due(session, event.due_at)

@@ -30,6 +30,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.booking.actions.busy_calendars import private_times
 from services.booking.actions.documents import (
     policy_in,
     policy_of,
@@ -37,6 +38,7 @@ from services.booking.actions.documents import (
     schedule_of,
 )
 from services.booking.actions.strikes import pausing
+from services.booking.domain.busy_calendars import STALE_AFTER
 from services.booking.domain.lifecycle import COUNTED, LIVE, Status
 from services.booking.domain.policy import LONGEST, Policy
 from services.booking.domain.reasons import covers
@@ -182,6 +184,7 @@ def _asked(
         "since": low,
         "until": high,
         "now": now,
+        "fresh_since": now - STALE_AFTER,
     }
 
 
@@ -277,13 +280,15 @@ def _offer() -> Select[*tuple[Any, ...]]:
 
 
 def _busy(opened: ColumnElement[int], *more: Any) -> CompoundSelect[*tuple[Any, ...]]:
-    """In two halves, each with an index of its own.
+    """Sessions in two halves, each with an index of its own, and private appointments.
 
     Holds that ran out and nobody has swept yet are then not even looked at.
     """
     lasting = col(Session.status).in_(sorted(LASTING))
     return union_all(
-        _busy_if(lasting, opened, *more), _busy_if(_held(NOW), opened, *more)
+        _busy_if(lasting, opened, *more),
+        _busy_if(_held(NOW), opened, *more),
+        private_times(len(more)),
     )
 
 

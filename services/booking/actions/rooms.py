@@ -44,29 +44,33 @@ async def prepare(session: AsyncSession, due_by: datetime) -> int:
     """
     wanted = 0
     while found := await _without_room(session, due_by):
-        for booked in found:
-            await want(session, booked)
+        await want(session, *found)
         wanted += len(found)
     return wanted
 
 
-async def want(session: AsyncSession, booked: Session) -> None:
-    """A room for the session's present start, unless it has one."""
-    room = Room(
+async def want(session: AsyncSession, *sessions: Session) -> None:
+    """A room for the present start of each, unless it has one."""
+    rooms = [_wanted(booked) for booked in sessions]
+    rows = [room.model_dump() for room in rooms]
+    await session.exec(insert(Room).values(rows).on_conflict_do_nothing())
+    if any(room.due_at is not None for room in rooms):
+        leave_work(session)
+
+
+def _wanted(booked: Session) -> Room:
+    """A link of the coach's own is there already; all others are to be made."""
+    brought = booked.meeting is Provider.CUSTOM
+    return Room(
         session_id=booked.id,
         start_version=booked.start_version,
         provider=booked.meeting,
         name=f"scrimline-{secrets.token_hex(16)}",
-        state=RoomState.WANTED,
+        state=RoomState.READY if brought else RoomState.WANTED,
         closes_at=booked.ends_at + CLOSES_AFTER,
-        url=booked.meeting_url if booked.meeting is Provider.CUSTOM else None,
-        due_at=claims.soon(),
+        url=booked.meeting_url if brought else None,
+        due_at=None if brought else claims.soon(),
     )
-    if booked.meeting is Provider.CUSTOM:
-        room.state, room.due_at = RoomState.READY, None
-    await session.exec(insert(Room).values(room.model_dump()).on_conflict_do_nothing())
-    if room.due_at is not None:
-        leave_work(session)
 
 
 async def retire(session: AsyncSession, due_by: datetime) -> int:

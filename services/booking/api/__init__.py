@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from services.booking.api import (
     admin,
+    calendars,
     calls,
     lifecycle,
     moves,
@@ -23,5 +24,6 @@ for each in (
     calls,
     lifecycle,
     admin,
+    calendars,
 ):
     router.include_router(each.router)

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from services.booking.actions import claims
-from services.booking.domain.calls import pause_after
+from services.booking.actions import claims, rooms
+from services.booking.domain.calls import Door, Order, Provider, pause_after
 from services.booking.models import Room, Session
 from tests.booking import given
 from tests.booking.calls.given import House, coach_of
@@ -189,6 +189,29 @@ async def test_while_a_vendor_is_down_the_session_takes_place_at_jitsi(
     assert len(house.vendors.asked) == 1
 
 
+async def test_a_room_made_at_the_last_moment_is_where_the_session_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await house.a_session("daily")
+    house.at(timedelta())
+    house.vendors.faults = ["fail"]
+    hosts = house.service.app.state.doorman.rooms
+    ensure_room = hosts.ensure_room
+
+    async def meanwhile(provider: Provider, order: Order) -> Door:
+        if provider is Provider.JITSI:
+            await due_now(house)
+            await house.work()
+        door: Door = await ensure_room(provider, order)
+        return door
+
+    monkeypatch.setattr(hosts, "ensure_room", meanwhile)
+
+    ticket = await house.joined(session)
+
+    assert (ticket["provider"], ticket["fallback"]) == ("daily", False)
+
+
 async def test_without_a_fallback_one_is_told_to_come_back(
     database: Any, vendors: Vendors
 ) -> None:
@@ -314,12 +337,18 @@ async def test_who_made_one_room_too_many_closes_its_own(house: House) -> None:
     assert len(house.vendors.meetings) == 2
 
 
-async def test_many_sessions_cost_a_tick_no_more_questions(house: House) -> None:
-    house.at(HOUR)
-    with given.counted_queries(house.service) as none:
-        await house.tick()
+async def test_many_rooms_cost_a_tick_no_more_questions(house: House) -> None:
+    counts = []
+    for sessions in (1, 4):
+        for _ in range(sessions):
+            await house.a_session("jitsi", notice_minutes=0)
+        now = given.START - HOUR
+        async with house.service.sessions.begin() as session:
+            with given.counted_queries(house.service) as queries:
+                assert await rooms.prepare(session, now) == sessions
+        counts.append(len(queries))
 
-    assert len(none) <= 17
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(
