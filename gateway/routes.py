@@ -34,6 +34,9 @@ GET PUT          /v1/coaches/{id}/schedule
 GET PUT          /v1/coaches/{id}/booking-policy
 GET              /v1/coaches/{id}/slots
 GET              /v1/coaches/{id}/slots/explain
+POST             /v1/coaches/{id}/waitlist
+GET              /v1/me/waitlist
+GET DELETE       /v1/me/waitlist/{id}
 GET POST         /v1/sessions
 GET              /v1/sessions/{id}
 POST             /v1/series

@@ -8,6 +8,7 @@ tokens of every role. Whatever is sent, the answer is one that the document anno
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -27,6 +28,7 @@ from shared.db import engine_of
 from tests.accounts.conftest import settings_for
 from tests.booking.given import OPEN_ALL_DAY, a_profile
 from tests.booking.lived import lived_sessions
+from tests.booking.series import a_payment as a_series_payment
 from tests.fuzzer import COACH, KNOWN, ME, SESSION, Fuzzer, a_request
 from tests.given import NOW, FixedClock, a_verifier, bearer
 from tests.payments.given import a_seat_held, a_world
@@ -84,7 +86,25 @@ async def booking(url: str) -> AsyncIterator[FastAPI]:
             assert stored.is_success
     lived = await lived_sessions(app.state.sessions, ME, COACH)
     KNOWN["session_id"] = [str(SESSION), *map(str, lived)]
+    await plan(app)
     yield app
+
+
+async def plan(app: FastAPI) -> None:
+    """A series, paid for, and a place in a line."""
+    start = NOW + timedelta(days=3, hours=3)
+    times = [(start + timedelta(weeks=week)).isoformat() for week in range(3)]
+    wanted = {"coach_id": str(COACH), "count": 3, "duration_minutes": 60}
+    span = {"from": times[1], "to": times[2], "duration_minutes": 60}
+    student = bearer(ME, "student")
+    async with client_of(app) as http:
+        body = wanted | {"first_start": times[0], "starts": times}
+        series = (await http.post("/v1/series", json=body, headers=student)).json()
+        path = f"/v1/coaches/{COACH}/waitlist"
+        entry = (await http.post(path, json=span, headers=student)).json()
+    await hear(app, a_series_payment(series))
+    KNOWN.update(series_id=[series["id"]], entry_id=[entry["id"]])
+    KNOWN["session_id"] += [each["id"] for each in series["sessions"]]
 
 
 @asynccontextmanager

@@ -9,9 +9,11 @@ from services.booking.actions import (
     coaches,
     expiry,
     groups,
+    offers,
     payments,
     people,
     proposals,
+    resale,
     rooms,
     strikes,
     verdicts,
@@ -19,6 +21,12 @@ from services.booking.actions import (
 from services.booking.domain.lifecycle import RefundStatus
 from shared.broker import Handlers
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
+from shared.contracts.booking import (
+    SeatCancelledV1,
+    SeatExpiredV1,
+    SessionMovedV1,
+    WaitlistDueV1,
+)
 from shared.contracts.coaches import ProfileChangedV1
 from shared.contracts.payments import (
     PaymentRefundedV1,
@@ -44,6 +52,47 @@ async def on_user_changed(
 ) -> None:
     """They may have chosen another one."""
     await people.remember_person(session, event)
+
+
+@handlers.on(MinuteTickV1)
+async def on_minute_tick_of_waitlists(
+    event: MinuteTickV1, session: AsyncSession, now: datetime
+) -> None:
+    """Times that only time, a schedule or a policy has opened; those sold again."""
+    await resale.settle_resales(session, event.due_at, now)
+    await offers.call_lines(session, now)
+
+
+@handlers.on(WaitlistDueV1)
+async def on_waitlist_due(
+    event: WaitlistDueV1, session: AsyncSession, now: datetime
+) -> None:
+    """The first in line may be offered what is free."""
+    await offers.offer_free_times(session, event.coach_id, now)
+
+
+@handlers.on(SeatCancelledV1)
+async def on_seat_cancelled(
+    event: SeatCancelledV1, session: AsyncSession, now: datetime
+) -> None:
+    """The time is free for those who wait for it."""
+    await offers.offer_free_times(session, event.coach_id, now)
+
+
+@handlers.on(SeatExpiredV1)
+async def on_seat_expired(
+    event: SeatExpiredV1, session: AsyncSession, now: datetime
+) -> None:
+    """The time is free again, perhaps for the next in line."""
+    await offers.offer_time_of(session, event.seat_id, now)
+
+
+@handlers.on(SessionMovedV1)
+async def on_session_moved(
+    event: SessionMovedV1, session: AsyncSession, now: datetime
+) -> None:
+    """The time it had is free."""
+    await offers.offer_free_times(session, event.coach_id, now)
 
 
 @handlers.on(ProfileChangedV1)

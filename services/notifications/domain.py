@@ -33,6 +33,8 @@ class Kind(StrEnum):
     LISTING_PAUSED = "listing_paused"
     VERIFY_EMAIL = "verify_email"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
+    OFFER_MADE = "offer_made"
+    SEAT_RESOLD = "seat_resold"
 
 
 class State(StrEnum):
@@ -115,6 +117,13 @@ def why_not_expected(end: datetime, now: datetime) -> str | None:
 def why_not_token(expires_at: datetime, real_now: datetime) -> str | None:
     """Why a mailed token is not worth sending (any more); None if it is."""
     return "the token has expired" if expires_at <= real_now else None
+
+
+def why_not_offer(expires_at: datetime, now: datetime, suspended: bool) -> str | None:
+    """Why an offer is not worth telling of (any more); None if it is."""
+    if suspended:
+        return "the recipient is suspended"
+    return "the offer has expired" if expires_at <= now else None
 
 
 def one_line(text: str) -> str:

@@ -14,6 +14,7 @@ from shared.contracts.accounts import (
 from shared.contracts.booking import (
     AttendanceMissingV1,
     CoachPausedV1,
+    OfferMadeV1,
     ProblemDecidedV1,
     ProblemReportedV1,
     ProposalAnsweredV1,
@@ -22,6 +23,7 @@ from shared.contracts.booking import (
     SeatCompletedV1,
     SeatConfirmedV1,
     SeatMissedV1,
+    SeatResoldV1,
     SessionMovedV1,
 )
 
@@ -198,3 +200,15 @@ async def on_password_reset_requested(
     event: PasswordResetRequestedV1, session: AsyncSession, _: datetime
 ) -> None:
     await deliveries.mail_token(session, Kind.PASSWORD_RESET, event)
+
+
+@handlers.on(OfferMadeV1)
+async def on_offer_made(event: OfferMadeV1, session: AsyncSession, _: datetime) -> None:
+    await deliveries.tell_student(session, Kind.OFFER_MADE, event)
+
+
+@handlers.on(SeatResoldV1)
+async def on_seat_resold(
+    event: SeatResoldV1, session: AsyncSession, _: datetime
+) -> None:
+    await deliveries.tell_student(session, Kind.SEAT_RESOLD, event)

@@ -15,6 +15,7 @@ from shared.contracts.booking import (
     SeatExpiredV1,
     SeatHeldV1,
     SeatMissedV1,
+    SeatResoldV1,
     SessionMovedV1,
 )
 
@@ -88,6 +89,14 @@ async def on_user_registered(
     event: UserRegisteredV1, session: AsyncSession, _: datetime
 ) -> None:
     await seats.know_payer(session, event.user_id, event.version, event.email)
+
+
+@handlers.on(SeatResoldV1)
+async def on_seat_resold(
+    event: SeatResoldV1, session: AsyncSession, now: datetime
+) -> None:
+    """What a late cancellation had kept goes back as well."""
+    await refunds.owe(session, event.seat_id, Cause.RESOLD, event.refund.amount, now)
 
 
 @handlers.on(UserChangedV1)

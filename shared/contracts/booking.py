@@ -48,6 +48,51 @@ class SeatExpiredV1(Event):
     seat_id: UUID
 
 
+class SeatResoldV1(Event):
+    """The time of a late cancellation was sold again. Said once per seat.
+
+    `refund` is what goes back beside what the cancellation gave: all that it kept.
+    """
+
+    name: ClassVar[str] = "booking.seat_resold.v1"
+
+    seat_id: UUID
+    session_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    refund: RefundTerms
+
+
+class OfferMadeV1(Event):
+    """A time that became free is held for a student who waited for it."""
+
+    name: ClassVar[str] = "booking.offer_made.v1"
+
+    waitlist_id: UUID
+    session_id: UUID
+    seat_id: UUID
+    coach_id: UUID
+    student_id: UUID
+    start: Instant
+    end: Instant
+    game: str | None
+    kind: Kind
+    price: Money
+    expires_at: Instant
+
+
+class WaitlistDueV1(Event):
+    """Students wait for this coach: it is time to look whether a time is free."""
+
+    name: ClassVar[str] = "booking.waitlist_due.v1"
+
+    coach_id: UUID
+
+
 class SeatConfirmedV1(Event):
     """The seat is paid for and will take place. Said once per seat.
 

@@ -36,6 +36,7 @@ from shared.contracts.booking import (
     SeatCancelledV1,
     SeatExpiredV1,
     SeatHeldV1,
+    SeatResoldV1,
 )
 from shared.contracts.payments import PaymentRefundedV1, RefundFailedV1
 from shared.db import Sessions
@@ -111,6 +112,21 @@ def cancelled(seat: SeatHeldV1, refund: int | None = None) -> SeatCancelledV1:
         refund=terms,
         credit="none",
         sequence=1,
+    )
+
+
+def resold(seat: SeatHeldV1, refund: int) -> SeatResoldV1:
+    return SeatResoldV1(
+        occurred_at=NOW,
+        seat_id=seat.seat_id,
+        session_id=seat.session_id,
+        coach_id=seat.coach_id,
+        student_id=seat.student_id,
+        start=seat.start,
+        end=seat.end,
+        game=None,
+        kind="individual",
+        refund=RefundTerms(amount=refund, currency="EUR", percent=100, rule="resale"),
     )
 
 

@@ -43,7 +43,7 @@ from services.booking.schemas.sessions import SessionRequest
 from services.booking.schemas.slots import Alternative
 from shared import outbox
 from shared.contracts import Money as Price
-from shared.contracts.booking import SeatHeldV1
+from shared.contracts.booking import Party, SeatHeldV1
 from shared.ids import new_id
 from shared.inputs import Money
 from shared.statements import Statement, a_row_of, in_transaction
@@ -239,25 +239,30 @@ async def _place(
     seat = seat_row(student_id, booked, wanted, offer, cost, terms, now)
     if booked.kind == "individual" and seat.hold_expires_at is not None:
         booked.held_until = seat.hold_expires_at  # nobody else will hold it
-    if group is None and not await _insert(session, booked):
+    if group is None and not await insert_row(session, booked):
         raise SlotTaken("Choose another time.", alternatives=[])
-    if not await _insert(session, seat):
+    if not await insert_row(session, seat):
         raise StudentBusy("Choose a time at which you are free.")
     if group is not None:
         await history.follow_seats(session, [booked.id])
-    await _tell(session, seat, booked, now)
+    await tell(session, seat, booked, now)
     return booked.id
 
 
-async def _tell(
-    session: AsyncSession, seat: Seat, booked: Session, now: datetime
+async def tell(
+    session: AsyncSession,
+    seat: Seat,
+    booked: Session,
+    now: datetime,
+    by: Party = "student",
 ) -> None:
+    """Write down and say that this seat was given away."""
     step = {
         "seat_id": seat.id,
         "at": now,
         "from_status": None,
         "to_status": seat.status,
-        "by": "student",
+        "by": by,
         "reason": None,
     }
     await history.record(session, [step])
@@ -275,7 +280,7 @@ def _joined(session_id: UUID) -> SelectOfScalar[Session]:
     return query.execution_options(populate_existing=True)
 
 
-async def _insert(session: AsyncSession, row: Session | Seat) -> bool:
+async def insert_row(session: AsyncSession, row: Session | Seat) -> bool:
     """False if an exclusion constraint has the row's time taken."""
     connection = await in_transaction(session)
     placed = INSERT_SEAT if isinstance(row, Seat) else INSERT_SESSION

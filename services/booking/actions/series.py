@@ -239,9 +239,11 @@ async def _place(
     await session.exec(insert(Series).values(series.model_dump()))
     pairs = [_rows(student_id, wanted, asked, start, terms, now) for start in starts]
     first = pairs[0][1]
-    for _, seat in pairs:
+    for booked, seat in pairs:
         seat.series_id = series.id
         seat.hold_expires_at = first.hold_expires_at  # all run out with the first
+        if first.hold_expires_at is not None:
+            booked.held_until = first.hold_expires_at
     await _write(session, pairs, now)
     return series.id
 

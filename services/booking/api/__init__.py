@@ -12,6 +12,7 @@ from services.booking.api import (
     series,
     sessions,
     slots,
+    waitlist,
 )
 
 router = APIRouter()
@@ -20,6 +21,7 @@ for each in (
     slots,
     sessions,
     series,
+    waitlist,
     moves,
     calls,
     lifecycle,

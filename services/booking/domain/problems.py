@@ -146,6 +146,20 @@ class SeriesNotOffered(Problem):
     title = "The coach does not offer all of these times"
 
 
+class TooManyWaits(Conflict):
+    """The student waits for this coach often enough already."""
+
+    slug = "too-many-waits"
+    title = "You wait for this coach already"
+
+
+class WaitlistFull(Conflict):
+    """So many wait for this coach that nobody else would have a chance."""
+
+    slug = "waitlist-full"
+    title = "Too many students wait for this coach"
+
+
 class DurationNotOffered(InvalidRequest):
     """The coach offers no sessions of that length at any time."""
 

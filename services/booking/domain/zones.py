@@ -62,7 +62,7 @@ def weekly(zone: str, first: datetime, count: int) -> list[datetime]:
     They are points in time (RFC 5545, 3.3.5): a time that the clocks skip is read with
     the offset before, and of a time they show twice the first is meant.
     """
-    local = first.astimezone(ZoneInfo(zone)).replace(fold=0)
+    local = first.astimezone(ZoneInfo(zone))  # sums of it are the first pass, fold=0
     later = (local + timedelta(weeks=week) for week in range(1, count))
     return [first, *(at.astimezone(UTC) for at in later)]
 

@@ -55,6 +55,9 @@ class Item:
         if delivery.expires_at is not None:
             return domain.why_not_token(delivery.expires_at, real_now())
         suspended = self.recipient is not None and self.recipient.suspended
+        if delivery.kind is Kind.OFFER_MADE:
+            until = datetime.fromisoformat(delivery.facts["expires_at"])
+            return domain.why_not_offer(until, now, suspended)
         if delivery.kind in (Kind.BOOKING_CONFIRMED, Kind.SESSION_MOVED):
             return domain.why_not_invite(
                 datetime.fromisoformat(delivery.facts["start"]),

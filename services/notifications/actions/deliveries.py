@@ -17,12 +17,14 @@ from shared.contracts.accounts import (
     PasswordResetRequestedV1,
 )
 from shared.contracts.booking import (
+    OfferMadeV1,
     ProblemDecidedV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
     SeatCancelledV1,
     SeatConfirmedV1,
     SeatMissedV1,
+    SeatResoldV1,
     SessionMovedV1,
 )
 from shared.db import leave_work
@@ -117,6 +119,15 @@ async def mail_token(
         "expires_at": event.expires_at,
     }
     await _promise(session, [row | secret])
+
+
+async def tell_student(
+    session: AsyncSession, kind: Kind, event: OfferMadeV1 | SeatResoldV1
+) -> None:
+    """Promise a mail about a seat to its student only, once."""
+    row = _row(kind, event.seat_id, event.student_id)
+    facts = {"other_id": event.coach_id, "facts": event.model_dump(mode="json")}
+    await _promise(session, [row | facts])
 
 
 def _row(kind: Kind, subject_id: UUID, recipient_id: UUID) -> dict[str, Any]:

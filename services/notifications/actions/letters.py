@@ -21,6 +21,7 @@ from services.notifications.models import Delivery
 from shared.contracts.booking import (
     AttendanceMissingV1,
     CoachPausedV1,
+    OfferMadeV1,
     ProblemDecidedV1,
     ProblemReportedV1,
     ProposalAnsweredV1,
@@ -29,6 +30,7 @@ from shared.contracts.booking import (
     SeatCompletedV1,
     SeatConfirmedV1,
     SeatMissedV1,
+    SeatResoldV1,
     SessionMovedV1,
 )
 
@@ -50,6 +52,8 @@ SessionEvent = (
     | SeatConfirmedV1
     | SeatMissedV1
     | SessionMovedV1
+    | OfferMadeV1
+    | SeatResoldV1
 )
 Write = Callable[[Delivery, Reader, str, House], "Words"]
 INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
@@ -257,6 +261,25 @@ def _link(
     }
 
 
+def _offered(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    offer = OfferMadeV1.model_validate(delivery.facts)
+    context = _session(offer, delivery, reader, other, house)
+    subject = f"A time is free: {context['title']}, {context['wall_clock']}"
+    context |= {
+        "price": domain.money(offer.price.amount, offer.price.currency, reader.locale),
+        "until": domain.local_time(offer.expires_at, reader.timezone, reader.locale),
+    }
+    return Words(subject, context)
+
+
+def _resold(delivery: Delivery, reader: Reader, other: str, house: House) -> Words:
+    seat = SeatResoldV1.model_validate(delivery.facts)
+    context = _session(seat, delivery, reader, other, house)
+    refund = domain.money(seat.refund.amount, seat.refund.currency, reader.locale)
+    subject = f"{refund} back: {context['title']}, {context['wall_clock']}"
+    return Words(subject, context | {"refund": refund})
+
+
 WORDS: dict[Kind, Write] = {
     Kind.NOT_SEEN: _news(AttendanceMissingV1, news.not_seen),
     Kind.SESSION_MISSED: _news(SeatMissedV1, news.missed),
@@ -272,4 +295,6 @@ WORDS: dict[Kind, Write] = {
     Kind.PROPOSAL_ANSWERED: _answered,
     Kind.VERIFY_EMAIL: _verify,
     Kind.PASSWORD_RESET: _reset,
+    Kind.OFFER_MADE: _offered,
+    Kind.SEAT_RESOLD: _resold,
 }
