@@ -278,9 +278,13 @@ async def test_the_old_time_is_free_once_the_group_has_moved(service: Service) -
     coach_id = UUID(seats[0]["coach_id"])
 
     joined = await a_seat(service, coach_id, start=LATER)
+    await service.hear(given.a_payment(joined))
     alone = await given.book(service, coach_id, start=START)
 
     assert joined["id"] == seats[0]["id"]
+    [moved] = await service.said("session_moved")
+    _, confirmed = await service.said("seat_confirmed")
+    assert (confirmed.start_version, confirmed.sequence) == (2, moved.sequence)
     assert alone.status_code == 201
 
 

@@ -272,3 +272,30 @@ async def test_the_constraint_of_the_student_has_it_too(service: Service) -> Non
     response = await move
 
     assert (response.status_code, response.json()["slug"]) == (409, "student-busy")
+
+
+async def test_accepting_while_the_coach_starts_is_one_or_the_other(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach(service)
+    for n in range(ROUNDS):
+        start = START + 2 * n * HOUR
+        paid = await given.a_confirmed_seat(service, coach_id=coach_id, start=start)
+        await service.clock.until(start - HOUR / 6)
+        made = await a_proposal(service, paid, start=LATER + 2 * n * HOUR)
+
+        accepted, started = await asyncio.gather(
+            answer(service, paid, made, "accept", student_of(paid)),
+            service.http.post(
+                f"/v1/sessions/{paid['id']}/start", json={}, headers=coach_of(paid)
+            ),
+        )
+
+        view = await given.shown(service, paid)
+        end = (accepted.status_code, started.status_code, view["status"])
+        assert end in {(200, 409, "confirmed"), (409, 200, "in_progress")}
+        [closed] = view["proposals"]
+        assert closed["status"] == ("accepted" if end[0] == 200 else "expired")
+        if end[0] == 409:
+            assert accepted.json()["slug"] in {"proposal-closed", "wrong-status"}
+    assert await deadlocks(service) == 0

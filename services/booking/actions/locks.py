@@ -1,7 +1,8 @@
 """Who waits for whom.
 
 Always in this order, so that nobody waits in a circle: the coaches, the students, rows
-of seats by id, rows of sessions. Within one kind the lowest key comes first.
+of seats by id, rows of sessions, rows of proposals. Within one kind the lowest key is
+first.
 """
 
 from collections.abc import Iterable

@@ -85,6 +85,7 @@ def confirmation(
         start_version=booked.start_version,
         paid_by=paid_by,
         goals=seat.goals,
+        sequence=booked.sequence,
     )
 
 
