@@ -82,8 +82,10 @@ class Script:
             return literal
         return f"({literal} + CAST(:hour AS int) * interval '1 hour')"
 
-    def _key(self, value: int) -> str:
-        """An element of an array: a kind, or a person whose lock it is."""
+    def _key(self, value: int | UUID) -> str:
+        """An element of an array: an id, a kind, or a person whose lock it is."""
+        if isinstance(value, UUID):
+            return self._sql(value)
         for person in (self.coach_id, self.student_id):
             if value == person.int & 0x7FFFFFFF:
                 return f"CAST({self._number(person)} % 2147483647 AS int)"

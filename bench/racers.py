@@ -48,9 +48,10 @@ SESSION = """
 """
 SEAT = """
     INSERT INTO seats (id, session_id, student_id, starts_at, ends_at, status, price,
-                       currency, fee_percent, tiers, created_at, hold_expires_at)
+                       currency, fee_percent, tiers, created_at, hold_expires_at,
+                       offer, refund_on_resale, marks, moved_by_coach, moves_by_student)
     VALUES ($1, $2, $3, $4, $5, 'held', 6000, 'USD', 15, '[]', now(),
-            now() + interval '15 minutes')
+            now() + interval '15 minutes', false, false, '[]', false, 0)
 """
 OUTBOX = """
     INSERT INTO outbox (event_id, name, body, headers, created_at)

@@ -31,9 +31,11 @@ SESSIONS = """
         RETURNING id, starts_at, ends_at
     )
     INSERT INTO seats (id, session_id, student_id, starts_at, ends_at, status, price,
-                       currency, fee_percent, tiers, created_at, hold_expires_at)
+                       currency, fee_percent, tiers, created_at, hold_expires_at,
+                       offer, refund_on_resale, marks, moved_by_coach, moves_by_student)
     SELECT gen_random_uuid(), id, gen_random_uuid(), starts_at, ends_at, $6, $7, $8,
-           15, '[[24, 100], [0, 0]]', $9::timestamptz - interval '1 hour', $9
+           15, '[[24, 100], [0, 0]]', $9::timestamptz - interval '1 hour', $9,
+           false, false, '[]', false, 0
     FROM booked
     RETURNING id, session_id, student_id, starts_at, ends_at
 """
