@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from local.processes import descendants
 
 ROOT = Path(__file__).parents[2]
@@ -75,5 +77,8 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def without_traceback(said: str) -> bool:
-    return not re.search(r"Traceback|Error\b", said)
+def assert_no_errors(said: str) -> None:
+    """The program told of no exception; if it did, show all it said about it."""
+    found = re.search(r"(?:.*\n){0,4}.*(?:Traceback|Error\b)(?:.*\n?){0,60}", said)
+    if found:
+        pytest.fail(found[0])

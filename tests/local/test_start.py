@@ -14,7 +14,7 @@ from local.folder import POSTGRES, reset
 from local.postgres import kept_folder
 from local.processes import temporary_folder, unprivileged
 from local.settings import PASSWORD, LocalSettings
-from tests.local.terminal import Program, without_traceback
+from tests.local.terminal import Program, assert_no_errors
 
 LINKS = "See the main job done"
 PLANTING = "Planting people"
@@ -78,7 +78,7 @@ def test_a_house_starts_stays_alone_stops_comes_back_and_is_forgotten(
 ) -> None:
     """One life, since only the first start plants anything."""
     first = terminal.dev()
-    assert without_traceback(first.said)
+    assert_no_errors(first.said)
     its_links_lead_somewhere(first)
     people_and_sessions_are_there(terminal)
     nobody_else_gets_in(terminal, tmp_path)
@@ -132,7 +132,7 @@ def nobody_else_gets_in(terminal: Terminal, tmp_path: Path) -> None:
     ):
         assert program.end() == 1
         assert reason in program.said
-        assert without_traceback(program.said)
+        assert_no_errors(program.said)
         assert len(program.said.splitlines()) <= 2
     assert not (tmp_path / "other" / POSTGRES).exists()
 
@@ -165,7 +165,7 @@ def test_a_first_start_that_was_killed_begins_anew_and_can_be_interrupted(
     assert "The first start was interrupted, so it begins anew." in again.said
     again.send(signal.SIGINT)
     assert again.end(30) == 0
-    assert without_traceback(again.said)
+    assert_no_errors(again.said)
     assert terminal.nothing_listens()
 
 
@@ -176,7 +176,7 @@ def test_what_calls_itself_production_is_refused(
     refused = terminal.run(program, ENVIRONMENT="production")
     assert refused.end() == 1
     assert refused.said.startswith("ENVIRONMENT is 'production': this is for a laptop")
-    assert without_traceback(refused.said)
+    assert_no_errors(refused.said)
 
 
 @pytest.mark.parametrize("base", ["80", "http", "70000"])
