@@ -1,0 +1,159 @@
+"""The product beside the model: booking on a database of its own, without a network."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import asyncpg
+import httpx2
+from faststream.rabbit import RabbitBroker, TestRabbitBroker
+from sqlalchemy import text
+
+from services.booking.domain.lifecycle import NEXT, Status
+from shared.broker import events_exchange
+from shared.contracts import Event
+from shared.contracts.scheduler import MinuteTickV1
+from shared.ids import new_id
+from tests.booking import given
+from tests.booking.conftest import opened
+from tests.booking.given import Service
+from tests.booking.lives.model import Terms
+from tests.servers.run import run_id
+from tests.servers.templates import create_database, database_url
+
+T = TypeVar("T")
+
+
+class Stored(NamedTuple):
+    """A seat as the database has it."""
+
+    seat_id: str
+    status: str
+    start: datetime
+    missed: str | None
+    final: bool
+    back: int | None
+    payment: str | None
+
+
+class Product:
+    """A running booking service for code that does not await."""
+
+    def __init__(self, server_url: str, terms: Sequence[Terms]) -> None:
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._server_url = server_url
+        self.service: Service = self.wait(self._open())
+        self.coaches = [self.wait(self._a_coach(each)) for each in terms]
+        self.students = [new_id() for _ in range(3)]
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        async def until_done() -> T:
+            return await awaitable
+
+        return self._runner.run(until_done())
+
+    def close(self) -> None:
+        self.wait(self._stack.aclose())
+        self._runner.close()
+
+    async def _open(self) -> Service:
+        name = await create_database(self._server_url, run_id(), "services.booking")
+        self._stack.push_async_callback(self._drop, name)
+        url = database_url(self._server_url, name)
+        service = await self._stack.enter_async_context(opened(url))
+        self._broker: RabbitBroker = service.app.state.parts.broker
+        await self._stack.enter_async_context(TestRabbitBroker(self._broker))
+        return service
+
+    async def _drop(self, name: str) -> None:
+        server = await asyncpg.connect(self._server_url)
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await server.close()
+
+    async def _a_coach(self, terms: Terms) -> UUID:
+        coach_id = new_id()
+        await self._publish(given.a_profile(coach_id, hourly_rate=terms.rate))
+        await given.put(self.service, coach_id, "schedule", given.OPEN_ALL_DAY)
+        policy = {
+            "buffer_before": terms.before,
+            "buffer_after": terms.after,
+            "cancellation_tiers": [list(tier) for tier in terms.tiers],
+        }
+        await given.put(self.service, coach_id, "booking-policy", policy)
+        return coach_id
+
+    async def _publish(self, event: Event) -> None:
+        await self._broker.publish(
+            event, exchange=events_exchange(), routing_key=event.name
+        )
+
+    def hear(self, event: Event) -> None:
+        self.wait(self._publish(event))
+
+    def hold(self, student: int, coach: int, start: datetime) -> httpx2.Response:
+        return self.wait(
+            given.book(self.service, self.coaches[coach], self.students[student], start)
+        )
+
+    def post(
+        self, session_id: str, verb: str, who: dict[str, str], **body: Any
+    ) -> httpx2.Response:
+        path = f"/v1/sessions/{session_id}/{verb}"
+        return self.wait(self.service.http.post(path, json=body, headers=who))
+
+    def tick(self, now: datetime) -> None:
+        """Product time becomes `now`, and the minute's tick is handled."""
+        self.wait(self.service.clock.until(now))
+        before = now - timedelta(minutes=1)
+        self.hear(MinuteTickV1(occurred_at=now, due_at=now, previous_due_at=before))
+
+    def stored(self) -> list[Stored]:
+        query = """
+            SELECT id::text, status, starts_at, no_show, no_show_final, refund_amount,
+                   payment_id::text
+            FROM seats ORDER BY id
+        """
+        return [Stored(*row) for row in self.wait(self._rows(query))]
+
+    def overlapping(self) -> list[Any]:
+        """Pairs of live sessions of one coach, or of seats of one student."""
+        live = "IN ('held', 'confirmed', 'in_progress')"
+        return self.wait(
+            self._rows(
+                f"""
+                SELECT a.id FROM sessions a JOIN sessions b USING (coach_id)
+                WHERE a.id < b.id AND a.status {live} AND b.status {live}
+                AND a.blocked_from < b.blocked_until
+                AND b.blocked_from < a.blocked_until
+                UNION ALL
+                SELECT a.id FROM seats a JOIN seats b USING (student_id)
+                WHERE a.id < b.id AND a.status {live} AND b.status {live}
+                AND a.starts_at < b.ends_at AND b.starts_at < a.ends_at
+                """  # noqa: S608
+            )
+        )
+
+    def illegal_steps(self) -> list[Any]:
+        """Steps of the history that are not allowed, or do not follow on each other."""
+        query = """
+            SELECT h.seat_id, h.from_status, h.to_status,
+                lag(h.to_status) OVER life, lead(h.id) OVER life IS NULL, s.status
+            FROM history h JOIN seats s ON s.id = h.seat_id
+            WINDOW life AS (PARTITION BY h.seat_id ORDER BY h.id)
+        """
+        return [
+            row
+            for row in self.wait(self._rows(query))
+            if row[1] != row[3]
+            or (row[1] and Status(row[2]) not in NEXT[Status(row[1])])
+            or (row[4] and row[2] != row[5])
+        ]
+
+    async def _rows(self, query: str) -> list[Any]:
+        async with self.service.sessions() as session:
+            connection = await session.connection()
+            return list((await connection.execute(text(query))).all())
