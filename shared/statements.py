@@ -13,6 +13,7 @@ from sqlalchemy import BindParameter, PoolProxiedConnection, Table, bindparam, i
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql import ClauseElement, visitors
+from sqlalchemy.util import greenlet_spawn
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -116,12 +117,13 @@ async def connected(sessions: Sessions) -> AsyncIterator[asyncpg.Connection]:
     engine = engine_of(sessions)
     held = await engine.raw_connection()
     while _driver(held).is_closed():  # by a server that was stopped since
-        held.invalidate()
+        await greenlet_spawn(held.invalidate)
         held = await engine.raw_connection()
     try:
         yield _driver(held)
     finally:
-        held.close()
+        # where the pool is full, this ends the connection, for which SQLAlchemy waits
+        await greenlet_spawn(held.close)
 
 
 def _driver(held: PoolProxiedConnection) -> asyncpg.Connection:

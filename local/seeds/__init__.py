@@ -9,6 +9,9 @@ from local.settings import PASSWORD
 PAST = timedelta(days=14)
 """How far back the planted history reaches."""
 
+ENDED = timedelta(days=1)
+"""So long ago the last planted session took place, at least."""
+
 
 async def basics(house: people.Home) -> None:
     """What every house needs: an admin and the games; planted once."""
@@ -38,8 +41,9 @@ async def plant(house: people.Home) -> None:
     await house.idle()
     await coaches.open_shops(admin, teachers)
     await house.idle()
-    await bookings.book(house, teachers, students)
-    await house.advance(PAST)
+    seats = await bookings.book(house, teachers, students)
+    come = await bookings.attend(house, seats, PAST - ENDED)
+    await house.advance(PAST - come)
     await house.idle()
 
 

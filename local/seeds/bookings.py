@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import httpx2
 
@@ -24,16 +24,21 @@ CARD = {
 
 @dataclass(frozen=True)
 class Seat:
-    """What a student holds."""
+    """What a student holds, with whom and when."""
 
     student: Person
+    coach: Person
     session: str
+    start: datetime
 
 
-async def book(house: Home, coaches: Sequence[Person], students: list[Person]) -> None:
+async def book(
+    house: Home, coaches: Sequence[Person], students: list[Person]
+) -> list[Seat]:
     """Two sessions of every coach, each with another student; one in six is cancelled.
 
-    Step by step for all of them: to wait once for all is cheaper than to ask for each.
+    Returns the others, by start. Step by step for all of them: to wait once for all is
+    cheaper than to ask for each.
     """
     tomorrow = house.clock.now().date() + timedelta(days=1)
     times = [(coach, tomorrow + timedelta(weeks=n)) for coach in coaches for n in WEEKS]
@@ -46,6 +51,26 @@ async def book(house: Home, coaches: Sequence[Person], students: list[Person]) -
         await in_turn(_pay(seat, browser) for seat in seats)
     await house.idle()
     await in_turn(_cancel(seat) for seat in seats[::6])
+    kept = [seat for n, seat in enumerate(seats) if n % 6]
+    return sorted(kept, key=lambda seat: seat.start)
+
+
+async def attend(house: Home, seats: Sequence[Seat], until: timedelta) -> timedelta:
+    """Let time come forward from session to session, and both sides come to each.
+
+    Those that start within `until` are attended; returns how far time came.
+    """
+    come = timedelta()
+    end = house.clock.now() + until
+    for seat in seats:
+        if seat.start < end:
+            wait = max(seat.start - house.clock.now(), timedelta())
+            await house.advance(wait)
+            come += wait
+            path = f"/v1/sessions/{seat.session}"
+            await seat.coach.post(f"{path}/start", {})
+            await seat.student.post(f"{path}/check-in", {})
+    return come
 
 
 async def _hold(student: Person, coach: Person, day: date, n: int) -> Seat:
@@ -55,9 +80,10 @@ async def _hold(student: Person, coach: Person, day: date, n: int) -> Seat:
         **{"from": day, "to": day + timedelta(days=6)},
     )
     slots: list[Json] = [slot for each in answer["days"] for slot in each["slots"]]
-    start = slots[n % len(slots)]["start"]
+    start: str = slots[n % len(slots)]["start"]
     wish = {"coach_id": coach.id, "start": start, "duration_minutes": 60}
-    return Seat(student, (await student.post("/v1/sessions", wish))["id"])
+    held = await student.post("/v1/sessions", wish)
+    return Seat(student, coach, held["id"], datetime.fromisoformat(start))
 
 
 async def _pay(seat: Seat, browser: httpx2.AsyncClient) -> None:
