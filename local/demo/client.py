@@ -54,6 +54,9 @@ class Person:
     async def put(self, path: str, body: Json) -> Json:
         return await self._call("PUT", path, json=body)
 
+    async def patch(self, path: str, body: Json) -> Json:
+        return await self._call("PATCH", path, json=body)
+
     async def _call(
         self, method: str, path: str, expect: int = 0, **content: Any
     ) -> Json:

@@ -11,7 +11,11 @@ import httpx2
 import uvloop
 
 from local import seeds
+from local.demo.absences import a_no_show_of_each_kind
 from local.demo.client import Unexpected, call, say
+from local.demo.groups import a_group_of_three
+from local.demo.moves import a_move_across_the_change_of_clocks
+from local.demo.waitlist import an_offer_is_taken
 from local.demo.walk import Walk
 from local.doors import free_base
 from local.house import House
@@ -22,6 +26,14 @@ from shared import logs
 TIMEOUT = 30.0
 
 CLOCK = "/local/clock"
+
+ACTS = (
+    a_group_of_three,
+    a_move_across_the_change_of_clocks,
+    an_offer_is_taken,
+    a_no_show_of_each_kind,
+)
+"""What else happens to sessions, after the main job and with its people."""
 
 
 async def runs(settings: LocalSettings) -> bool:
@@ -68,7 +80,10 @@ async def show(settings: LocalSettings) -> None:
                 answer = await call(gateway, "POST", CLOCK, json=body)
             return datetime.fromisoformat(answer["now"])
 
-        await Walk(gateway, mailbox, advance).everything()
+        walk = Walk(gateway, mailbox, advance)
+        await walk.main_job()
+        for act in ACTS:
+            await act(walk)
         await call(gateway, "GET", "/local/idle")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,15 +44,15 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.run = self.run or new_id().hex[-8:]
-        self.coach = self._person("nova")
-        self.student = self._person("sam")
-        self.rival = self._person("robin")
+        self.coach = self.person("nova")
+        self.student = self.person("sam")
+        self.rival = self.person("robin")
         self.admin = Person(self.gateway, "admin@scrimline.example")
 
-    def _person(self, name: str) -> Person:
+    def person(self, name: str) -> Person:
         return Person(self.gateway, f"{name}-{self.run}@example.com")
 
-    async def everything(self) -> None:
+    async def main_job(self) -> None:
         await self.a_coach_opens_shop()
         await self.an_admin_verifies()
         slots = await self.a_student_finds_a_slot()
@@ -67,7 +67,7 @@ class Walk:
     async def a_coach_opens_shop(self) -> None:
         """Registers, publishes a profile, a game and weekly hours in Berlin."""
         step("A coach in Berlin opens shop")
-        await self._join(self.coach, "Nova", "Europe/Berlin", "coach")
+        await self.join(self.coach, "Nova", "Europe/Berlin", "coach")
         money = {"amount": RATE, "currency": "USD"}
         profile = {
             "headline": "From gold to immortal",
@@ -119,7 +119,7 @@ class Walk:
     async def a_student_finds_a_slot(self) -> list[Json]:
         """Finds the coach in the directory, and slots two days ahead and later."""
         step("A student in New York looks for a coach and a time")
-        await self._join(self.student, "Sam", "America/New_York", "student")
+        await self.join(self.student, "Sam", "America/New_York", "student")
         query = {"game": GAME, "currency": "USD", "sort": "new", "limit": 100}
 
         async def listed() -> list[Json]:
@@ -133,10 +133,14 @@ class Walk:
             show("free", f"{local(slot['start'])}  {price(slot['price'])}")
         return slots
 
-    async def slots(self, ahead: int = 2) -> list[Json]:
+    async def slots(self, ahead: int = 2, kind: str = "individual") -> list[Json]:
         """Free slots of three days, from `ahead` days on, as seen from New York."""
         now = await self.advance(timedelta(0))
         first = (now + timedelta(days=ahead)).astimezone(NEW_YORK).date()
+        return await self.slots_from(first, kind)
+
+    async def slots_from(self, first: date, kind: str = "individual") -> list[Json]:
+        """Free slots of three dates in New York."""
         query = {
             "from": f"{first}",
             "to": f"{first + timedelta(days=2)}",
@@ -149,7 +153,8 @@ class Walk:
         response = await patiently(self.gateway, "GET", path, content)
         # 404: booking has not heard of the coach yet.
         days = response.json()["days"] if response.is_success else []
-        return [slot for day in days for slot in day["slots"]]
+        listed = [slot for day in days for slot in day["slots"]]
+        return [slot for slot in listed if slot["kind"] == kind]
 
     async def the_student_holds(self, slot: Json) -> Json:
         step("The student holds the slot for a quarter of an hour")
@@ -158,16 +163,24 @@ class Walk:
         show("held until", local(session["hold_expires_at"]))
         return session
 
-    async def hold(self, slot: Json) -> Json:
+    async def hold(self, slot: Json, who: Person | None = None) -> Json:
+        """A seat of that slot's kind, for the student or for somebody else."""
         body = {
             "coach_id": self.coach.id,
             "start": slot["start"],
             "duration_minutes": 60,
             "game": GAME,
+            "kind": slot["kind"],
             "goals": "win more opening duels",
             "expected_price": slot["price"],
         }
-        return await self.student.post("/v1/sessions", body, expect=201)
+        return await (who or self.student).post("/v1/sessions", body, expect=201)
+
+    async def book(self, slot: Json, who: Person | None = None) -> Json:
+        """Hold and pay; the session once the webhook has confirmed it."""
+        session = await self.hold(slot, who)
+        await self.pay(session, who)
+        return await self.confirmed(session, who)
 
     async def a_card_is_declined(self, session: Json) -> None:
         step(f"The card {DECLINED} is declined")
@@ -181,13 +194,14 @@ class Walk:
         show("Checkout said", "402, the card was declined")
         show("payment", f"{declined['status']}, {declined['last_error']}")
 
-    async def payment(self, session: Json) -> Json:
+    async def payment(self, session: Json, who: Person | None = None) -> Json:
         """The payment of a session, opened if there is none; asked twice, the same."""
         body = {"session_id": session["id"]}
-        return dict(await until("the payment", lambda: self._payment(body)))
+        payer = who or self.student
+        return dict(await until("the payment", lambda: self._payment(body, payer)))
 
-    async def _payment(self, body: Json) -> Json:
-        content = {"json": body, "headers": self.student.headers}
+    async def _payment(self, body: Json, payer: Person) -> Json:
+        content = {"json": body, "headers": payer.headers}
         response = await patiently(self.gateway, "POST", "/v1/payments", content)
         return {} if response.status_code == 409 else dict(response.json())
 
@@ -208,17 +222,21 @@ class Walk:
         for move in confirmed["history"]:
             show("history", f"{move['from'] or 'new'} → {move['to']} by {move['by']}")
 
-    async def pay(self, session: Json) -> None:
-        status, page = await self.checkout(await self.payment(session), ACCEPTED)
+    async def pay(self, session: Json, who: Person | None = None) -> None:
+        status, page = await self.checkout(await self.payment(session, who), ACCEPTED)
         if status != 303:
             fail(f"the payment was answered {status}: {page}")
 
-    async def confirmed(self, session: Json) -> Json:
+    async def confirmed(self, session: Json, who: Person | None = None) -> Json:
+        return await self.seen(session, "confirmed", who)
+
+    async def seen(self, session: Json, status: str, who: Person | None = None) -> Json:
+        """The session, once its student sees it in this status."""
         return dict(
             await until(
-                "the confirmation",
-                lambda: self.student.get(f"/v1/sessions/{session['id']}"),
-                lambda seen: seen["status"] == "confirmed",
+                f"a session that is {status}",
+                lambda: (who or self.student).get(f"/v1/sessions/{session['id']}"),
+                lambda seen: seen["status"] == status,
             )
         )
 
@@ -254,7 +272,7 @@ class Walk:
 
     async def a_rival_is_told_alternatives(self, slot: Json) -> None:
         step("Another student wants the same slot and is told what else is free")
-        await self._join(self.rival, "Robin", "Asia/Tokyo", "student")
+        await self.join(self.rival, "Robin", "Asia/Tokyo", "student")
         body = {
             "coach_id": self.coach.id,
             "start": slot["start"],
@@ -296,9 +314,7 @@ class Walk:
     async def _cancelled(self, hours: int) -> Json:
         """Book and pay a session two days ahead; cancel it `hours` before its start."""
         slots = await until("slots", self.slots)
-        session = await self.hold(slots[0])
-        await self.pay(session)
-        await self.confirmed(session)
+        session = await self.book(slots[0])
         start = datetime.fromisoformat(session["start"])
         now = await self.advance(timedelta(0))
         now = await self.advance(start - timedelta(hours=hours) - now)
@@ -312,7 +328,7 @@ class Walk:
         show("coach's mail", f"{mail['subject']}")
         return cancelled
 
-    async def _join(self, who: Person, name: str, zone: str, role: str) -> None:
+    async def join(self, who: Person, name: str, zone: str, role: str) -> None:
         body = {
             "email": who.email,
             "password": PASSWORD,
