@@ -49,8 +49,8 @@ nightly: $(READY) servers ## Try the rules of booking on five times as many case
 	@THOROUGH=5 exec $(BIN)/python -m pytest tests/booking
 
 .PHONY: races
-races: $(READY) servers ## Race for slots, twenty rounds instead of three
-	@RACE_ROUNDS=20 exec $(BIN)/python -m pytest tests/races -n 0
+races: $(READY) servers ## Race for slots, fifty rounds instead of three
+	@RACE_ROUNDS=50 exec $(BIN)/python -m pytest tests/races -n 0
 
 .PHONY: bench
 bench: $(READY) servers ## Measure, as ratios against a floor or a peer, and write bench/results/latest.json
