@@ -23,19 +23,20 @@ SESSIONS = """
     WITH booked AS (
         INSERT INTO sessions (id, coach_id, starts_at, ends_at, blocked_from,
                               blocked_until, status, kind, game, sequence,
-                              start_version, held_until)
+                              start_version, held_until, coach_nudged_version)
         SELECT gen_random_uuid(), $1, at, at + $5::interval, at, at + $5::interval,
-               $6, 'individual', NULL, 0, 1, $9
+               $6, 'individual', NULL, 0, 1, $9, 0
         FROM generate_series(0, $4::int - 1) AS number,
              LATERAL (SELECT $2::timestamptz + number * $3::interval AS at) AS times
         RETURNING id, starts_at, ends_at
     )
     INSERT INTO seats (id, session_id, student_id, starts_at, ends_at, status, price,
                        currency, fee_percent, tiers, created_at, hold_expires_at,
-                       offer, refund_on_resale, marks, moved_by_coach, moves_by_student)
+                       offer, refund_on_resale, marks, moved_by_coach,
+                       moves_by_student, no_show_final, outcome_version)
     SELECT gen_random_uuid(), id, gen_random_uuid(), starts_at, ends_at, $6, $7, $8,
            15, '[[24, 100], [0, 0]]', $9::timestamptz - interval '1 hour', $9,
-           false, false, '[]', false, 0
+           false, false, '[]', false, 0, false, 0
     FROM booked
     RETURNING id, session_id, student_id, starts_at, ends_at
 """

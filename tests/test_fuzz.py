@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import httpx2
 import pytest
@@ -85,13 +86,16 @@ async def booking(url: str) -> AsyncIterator[FastAPI]:
             stored = await http.put(path, json=OPEN_ALL_DAY, headers=owner)
             assert stored.is_success
     lived = await lived_sessions(app.state.sessions, ME, COACH)
-    KNOWN["session_id"] = [str(SESSION), *map(str, lived)]
-    await plan(app)
-    yield app
+    known = await plan(app)
+    known["session_id"] += [str(SESSION), *map(str, lived)]
+    with mock.patch.dict(KNOWN, known):
+        yield app
+    for resource in app.state.parts.resources:
+        await resource.__aexit__(None, None, None)
 
 
-async def plan(app: FastAPI) -> None:
-    """A series, paid for, and a place in a line."""
+async def plan(app: FastAPI) -> dict[str, list[Any]]:
+    """Make a series, paid for, and a place in a line; by what names they are known."""
     start = NOW + timedelta(days=3, hours=3)
     times = [(start + timedelta(weeks=week)).isoformat() for week in range(3)]
     wanted = {"coach_id": str(COACH), "count": 3, "duration_minutes": 60}
@@ -103,8 +107,11 @@ async def plan(app: FastAPI) -> None:
         path = f"/v1/coaches/{COACH}/waitlist"
         entry = (await http.post(path, json=span, headers=student)).json()
     await hear(app, a_series_payment(series))
-    KNOWN.update(series_id=[series["id"]], entry_id=[entry["id"]])
-    KNOWN["session_id"] += [each["id"] for each in series["sessions"]]
+    return {
+        "series_id": [series["id"]],
+        "entry_id": [entry["id"]],
+        "session_id": [each["id"] for each in series["sessions"]],
+    }
 
 
 @asynccontextmanager

@@ -125,7 +125,8 @@ async def a_group(service: Service, size: int = 3) -> list[dict[str, Any]]:
     rows = []
     async with service.sessions.begin() as session:
         booked = await session.get_one(Session, UUID(first["id"]))
-        booked.kind = "group"
+        booked.kind, booked.capacity = "group", size
+        await session.flush()
         seat = await session.get_one(Seat, UUID(first["seat_id"]))
         for _ in range(size - 1):
             values = seat.model_dump() | {"id": new_id(), "student_id": new_id()}

@@ -57,10 +57,11 @@ def sleeper(folder: Path) -> Process:
 
 
 def start(process: Process, folder: Path) -> list[int]:
-    """The process ids below us, after the sleeper has its child."""
+    """The process ids of the sleeper and those around it, once it has its child."""
+    others = descendants(os.getpid())  # what other tests of this worker have started
     (folder / "child").unlink(missing_ok=True)
     process.start(lambda: (folder / "child").exists())
-    return descendants(os.getpid())
+    return [pid for pid in descendants(os.getpid()) if pid not in others]
 
 
 def test_closing_ends_the_whole_family_and_removes_the_folder(folder: Path) -> None:

@@ -52,7 +52,8 @@ def test_the_calendars_made_by_chance_are_not_all_alike() -> None:
             codes.update(oracle.reasons(at), oracle.group_reasons(at, None))
 
     assert len(listings) > 20
-    assert codes == {*Code}, "every reason there is"
+    of_calendars = {*Code} - {Code.STUDENT_BUSY}  # which no calendar knows of
+    assert codes == of_calendars, "every reason there is"
 
 
 def by(seed: str) -> Random:
