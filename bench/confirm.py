@@ -64,10 +64,15 @@ PAYABLE = """
     VALUES ($1, $2, $3, $4, 'individual', $5, $6, $7, $8, 15, $9)
 """
 PAYMENT = """
-    INSERT INTO payments (id, seat_id, session_id, student_id, status, amount, currency,
-                          attempt, checkout_id, expires_at, received, promised,
-                          refunded, created_at)
-    VALUES ($1, $2, $3, $4, 'pending', $5, $6, 1, 'cs_bench', $7, 0, 0, 0, now())
+    WITH opened AS (
+        INSERT INTO payments (id, seat_id, student_id, status, amount, currency,
+                              attempt, checkout_id, expires_at, received, promised,
+                              refunded, created_at)
+        VALUES ($1, $2, $3, 'pending', $4, $5, 1, 'cs_bench', $6, 0, 0, 0, now())
+        RETURNING id, seat_id, amount
+    )
+    INSERT INTO shares (payment_id, seat_id, amount, received, promised)
+    SELECT id, seat_id, amount, 0, 0 FROM opened
 """
 FLOOR = "CREATE TABLE floor (hop text, id uuid, body bytea, PRIMARY KEY (hop, id))"
 HOP = "INSERT INTO floor VALUES ($1, $2, $3)"
@@ -147,7 +152,7 @@ class Shop:
             PAYABLE, *ids, coach_id, seat["student_id"], *when, *money, until
         )
         await self.payments.execute(
-            PAYMENT, payment_id, *ids, seat["student_id"], *money, until
+            PAYMENT, payment_id, seat["id"], seat["student_id"], *money, until
         )
         return payment_id
 

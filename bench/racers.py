@@ -42,16 +42,18 @@ UNLIMITED = str(10**9)
 LOCK = "SELECT pg_advisory_xact_lock(1, $1)"
 SESSION = """
     INSERT INTO sessions (id, coach_id, starts_at, ends_at, blocked_from, blocked_until,
-                          status, kind, sequence, start_version)
-    VALUES ($1, $2, $3, $4, $3, $4, 'held', 'individual', 0, 1)
+                          status, kind, sequence, start_version,
+                          coach_nudged_version)
+    VALUES ($1, $2, $3, $4, $3, $4, 'held', 'individual', 0, 1, 0)
     ON CONFLICT DO NOTHING RETURNING id
 """
 SEAT = """
     INSERT INTO seats (id, session_id, student_id, starts_at, ends_at, status, price,
                        currency, fee_percent, tiers, created_at, hold_expires_at,
-                       offer, refund_on_resale, marks, moved_by_coach, moves_by_student)
+                       offer, refund_on_resale, marks, moved_by_coach,
+                       moves_by_student, no_show_final, outcome_version)
     VALUES ($1, $2, $3, $4, $5, 'held', 6000, 'USD', 15, '[]', now(),
-            now() + interval '15 minutes', false, false, '[]', false, 0)
+            now() + interval '15 minutes', false, false, '[]', false, 0, false, 0)
 """
 OUTBOX = """
     INSERT INTO outbox (event_id, name, body, headers, created_at)
