@@ -56,11 +56,16 @@ def sleeper(folder: Path) -> Process:
     return Process("sleeper", SLEEPER, folder, temporary=True)
 
 
+def says_who_is_its_child(file: Path) -> bool:
+    """The shell makes the file before it writes into it."""
+    return file.exists() and bool(file.read_text())
+
+
 def start(process: Process, folder: Path) -> list[int]:
     """The process ids of the sleeper and those around it, once it has its child."""
     others = descendants(os.getpid())  # what other tests of this worker have started
     (folder / "child").unlink(missing_ok=True)
-    process.start(lambda: (folder / "child").exists())
+    process.start(lambda: says_who_is_its_child(folder / "child"))
     return [pid for pid in descendants(os.getpid()) if pid not in others]
 
 
