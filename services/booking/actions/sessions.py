@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.booking.actions import attendance, relocations
-from services.booking.domain.attendance import Presence
+from services.booking.domain.attendance import EARLY, Presence
 from services.booking.domain.calls import JOINABLE
 from services.booking.domain.groups import Fate
 from services.booking.domain.lifecycle import LIVE, MOST_ALIVE, Status
@@ -158,26 +158,49 @@ async def _views(
     )
     found = (await session.exec(query)).all()
     steps = await _steps(session, [seat.id for seat, _ in found])
-    presences = await attendance.presences(
-        session, [(seat, booked[seat.session_id]) for seat, _ in found]
-    )
+    near = [
+        (seat, booked[seat.session_id])
+        for seat, _ in found
+        if now >= seat.starts_at - EARLY  # nobody can have come before
+    ]
+    presences = await attendance.presences(session, near) if near else {}
     taken = Counter(
         seat.session_id for seat, _ in found if shown_status(seat, now) in LIVE
     )
     for seat, problem in found:
         row = booked[seat.session_id]
         if seat.student_id == caller.id or _sees_all(row, caller):
-            view = _seat_view(seat, steps[seat.id], presences[seat.id], problem, now)
+            presence = presences.get(seat.id, Presence())
+            view = _seat_view(seat, steps[seat.id], presence, problem, now)
             seats_of[row.id].append(view)
-    moves = await relocations.read_moves(session, list(booked))
-    proposals = await relocations.read_proposals(session, rows, caller, now)
     views = {}
     for row in [row for row in rows if row.id in seats_of]:
         left = max(0, row.capacity - taken[row.id])
         view = _session_view(row, seats_of[row.id], left, _sees_all(row, caller))
-        view.moves, view.proposals = moves[row.id], proposals[row.id]
         views[row.id] = view
+    # what was never confirmed has no proposals, and what was not moved no moves
+    sold = {seat.session_id for seat, _ in found if seat.confirmed_at is not None}
+    of_sold = [row for row in rows if row.id in sold and row.id in views]
+    await _add_moves(session, of_sold, views, caller, now)
     return views
+
+
+async def _add_moves(
+    session: AsyncSession,
+    rows: Sequence[Session],
+    views: dict[UUID, SessionView],
+    caller: Caller,
+    now: datetime,
+) -> None:
+    """Show how these sessions were moved, and which other times were proposed."""
+    if not rows:
+        return
+    proposals = await relocations.read_proposals(session, rows, caller, now)
+    moved = [row.id for row in rows if row.start_version > 1]
+    moves = await relocations.read_moves(session, moved) if moved else {}
+    for row in rows:
+        views[row.id].moves = moves.get(row.id, [])
+        views[row.id].proposals = proposals[row.id]
 
 
 def _sees_all(row: Session, caller: Caller) -> bool:
