@@ -19,7 +19,8 @@ async def a_group_of_three(walk: Walk) -> None:
     await walk.join(fourth, "Ling", "Australia/Sydney", "student")
     slots = await until("group slots", lambda: walk.slots(kind="group"))
     slot = slots[0]
-    show("offered", f"{local(slot['start'])}  {_seats(slot)}, {price(slot['price'])}")
+    offer = f"{slot['seats_left']} seats, {price(slot['price'])}"
+    show("offered", f"{local(slot['start'])}  {offer}")
     for student in (walk.student, walk.rival, kai):
         session = await walk.book(slot, student)
         if session["seats"] is not None:
@@ -60,7 +61,3 @@ async def _nobody_joins_a_full_group(walk: Walk, late: Person, slot: Json) -> No
     if refusal["slug"] != "slot-taken":
         fail(f"refused, but not as promised: {refusal}")
     show("refused", f"409 {refusal['slug']}, {refusal['detail']}")
-
-
-def _seats(slot: Json) -> str:
-    return f"{slot['seats_left']} seats"
