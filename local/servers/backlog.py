@@ -87,7 +87,10 @@ def add_report(app: FastAPI, deliveries: Deliveries) -> None:
 
 
 class Backlog:
-    """The work of all processes together; whoever cannot be asked counts as one."""
+    """The work of all processes together; whoever cannot be asked counts as one.
+
+    A service may be several processes, each under a name of its own.
+    """
 
     def __init__(self, services: Mapping[str, str], double: str, amqp_url: str) -> None:
         self._services = services
@@ -104,9 +107,9 @@ class Backlog:
         """Everything: outboxes, queues, delays, webhooks, mails; not dead letters."""
         reports, counts = await self._reports(self._services)
         for name, report in reports.items():
-            counts |= {f"{name}.{kind}": n for kind, n in report.work.items()}
-            counts |= report.handling
-        queues = [queue for each in reports.values() for queue in each.handling]
+            counts.update({f"{name}.{kind}": n for kind, n in report.work.items()})
+            counts.update(report.handling)
+        queues = {queue for each in reports.values() for queue in each.handling}
         delays = [f"retry.{delay}" for delay in DELAYS]
         await self._add_ready(counts, [*queues, *delays])
         counts["stripe.webhooks"] = await self.sweep_double()
@@ -116,14 +119,13 @@ class Backlog:
         """The ticks that are due and not said, and those that are not handled yet."""
         reports, counts = await self._reports(self._services)
         if scheduler := reports.get("scheduler"):
-            counts |= {f"scheduler.{kind}": n for kind, n in scheduler.work.items()}
-        ticks = {
-            queue: report.handling[queue]
-            for report in reports.values()
-            for queue in report.ticks
-        }
-        counts |= ticks
-        await self._add_ready(counts, ticks)
+            counts.update(
+                {f"scheduler.{kind}": n for kind, n in scheduler.work.items()}
+            )
+        for report in reports.values():
+            counts.update({queue: report.handling[queue] for queue in report.ticks})
+        queues = {queue for report in reports.values() for queue in report.ticks}
+        await self._add_ready(counts, queues)
         return self._watched("ticks", counts, reports)
 
     async def sweep_double(self) -> int:
@@ -137,12 +139,13 @@ class Backlog:
 
     async def _reports(
         self, services: Mapping[str, str]
-    ) -> tuple[dict[str, Report], Counts]:
+    ) -> tuple[dict[str, Report], Counter[str]]:
         """What each process says, and a 1 for each that says nothing."""
         answers = await asyncio.gather(*map(self._report, services.values()))
         said = dict(zip(services, answers, strict=True))
         reports = {name: report for name, report in said.items() if report}
-        return reports, {f"{name}.down": 1 for name in said if name not in reports}
+        down = Counter({f"{name}.down": 1 for name in said if name not in reports})
+        return reports, down
 
     async def _report(self, url: str) -> Report | None:
         try:
@@ -152,10 +155,9 @@ class Backlog:
         except httpx2.HTTPError:
             return None
 
-    async def _add_ready(self, counts: Counts, queues: Iterable[str]) -> None:
+    async def _add_ready(self, counts: Counter[str], queues: Iterable[str]) -> None:
         try:
-            for queue, ready in (await self._ready.count(queues)).items():
-                counts[queue] = counts.get(queue, 0) + ready
+            counts.update(await self._ready.count(queues))
         except (
             OSError,
             TimeoutError,
@@ -165,12 +167,12 @@ class Backlog:
             counts["rabbitmq.down"] = 1
 
     def _watched(
-        self, what: str, counts: Counts, reports: Mapping[str, Report]
+        self, what: str, counts: Counter[str], reports: Mapping[str, Report]
     ) -> Counts:
-        seen = (counts, {name: each.begun for name, each in reports.items()})
+        seen = (dict(counts), {name: each.begun for name, each in reports.items()})
         changed = self._last.get(what) != seen
         self._last[what] = seen
-        return counts | {"moving": int(changed)}
+        return {**counts, "moving": int(changed)}
 
 
 class ReadyMessages:

@@ -23,13 +23,10 @@ from shared.settings import ServiceSettings
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
-READY = dict.fromkeys((*SERVICES, "gateway"), "/health/ready") | {
-    "stripe": "/_double/idle",
-    "mailbox": "/health/live",
-}
-"""What each process answers with 200 once it can do its work."""
+NAMES = (*SERVICES, "gateway", "stripe", "mailbox")
 
-NAMES = tuple(READY)
+READY = {"stripe": "/_double/idle", "mailbox": "/health/live"}
+"""What answers 200 when a process can do its work; of all others `/health/ready`."""
 
 MODULES = {
     "gateway": ("local.servers.door",),
@@ -47,6 +44,8 @@ class Servers:
     `restart` does it, on the same port and data. `databases` has the URL of each
     service's own, by name, and the gateway's.
     """
+
+    names: tuple[str, ...] = NAMES
 
     def __init__(self, settings: ServersSettings) -> None:
         self.settings = settings
@@ -85,9 +84,9 @@ class Servers:
         await self._migrate()
         keys = keep_keys(self.folder / "keys.json")
         plan = Plan(self.settings, keys, self.databases, self.ports)
-        self._processes = {name: self._process(name, plan) for name in NAMES}
+        self._processes = {name: self._process(name, plan) for name in self.names}
         try:
-            await asyncio.gather(*map(self._start, NAMES))
+            await asyncio.gather(*map(self._start, self.names))
         except BaseException:
             await self.stop()
             raise
@@ -169,7 +168,7 @@ class Servers:
         )
 
     async def _start(self, name: str) -> None:
-        port, path = self.ports[name], READY[name]
+        port, path = self.ports[name], READY.get(name, "/health/ready")
         await asyncio.to_thread(
             self._processes[name].start, lambda: is_ready(port, path), PATIENCE
         )

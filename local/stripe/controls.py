@@ -51,6 +51,13 @@ async def order_fault(order: FaultOrder, request: Request) -> FaultOrder:
     return order
 
 
+@router.delete("/faults", status_code=204)
+async def forget_faults(request: Request) -> None:
+    """Nothing that was ordered goes wrong any more. May be called twice."""
+    double: Double = request.app.state.double
+    double.faults.forget()
+
+
 @router.get("/requests")
 async def list_requests(page: PageQuery, request: Request) -> Page[Call]:
     """The last thousand requests to the API, newest first."""

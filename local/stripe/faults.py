@@ -58,6 +58,9 @@ class Faults:
     def order(self, operation: str, fault: Fault, times: int) -> None:
         self._orders.append(_Order(operation, fault, times))
 
+    def forget(self) -> None:
+        self._orders.clear()
+
     def take(self, operation: str, among: Collection[Fault]) -> Fault | None:
         """Use up one of the faults meant for the operation, if there is any."""
         for order in self._orders:

@@ -112,14 +112,15 @@ class Fleet:
         async with self._database("notifications") as database:
             return int(await database.fetchval(query, seat_id))
 
-    async def dead(self) -> dict[str, int]:
-        """How many messages lie in each dead-letter queue that is not empty."""
-        messages = ReadyMessages(self.rabbitmq.url)
-        try:
-            counts = await messages.count(_dead_queues())
-        finally:
-            await messages.close()
-        return {name: count for name, count in counts.items() if count}
+
+async def dead_letters(amqp_url: str) -> dict[str, int]:
+    """How many messages lie in each dead-letter queue that is not empty."""
+    messages = ReadyMessages(amqp_url)
+    try:
+        counts = await messages.count(_dead_queues())
+    finally:
+        await messages.close()
+    return {name: count for name, count in counts.items() if count}
 
 
 def _dead_queues() -> list[str]:
@@ -158,12 +159,12 @@ async def a_fleet() -> AsyncIterator[Fleet]:
         settled_at = time.monotonic() + SETTLING
         async with home_in(servers) as home:
             await seeds.basics(home)
-        market = await stack.enter_async_context(_market(servers))
+        market = await stack.enter_async_context(market_of(servers))
         yield Fleet(market, servers, rabbitmq, postgres, settled_at)
 
 
 @asynccontextmanager
-async def _market(servers: Servers) -> AsyncIterator[Market]:
+async def market_of(servers: Servers) -> AsyncIterator[Market]:
     keys = keep_keys(servers.folder / "keys.json")
     login = {"Authorization": f"Bearer {keys.stripe_api}"}
     async with (

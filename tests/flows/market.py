@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from local.doors import free_base
 from local.house import House
 from local.settings import LocalSettings
 from local.stripe.double import Double
-from local.stripe.faults import OF_WEBHOOKS, WEBHOOK, Fault
+from local.stripe.faults import WEBHOOK, Fault
 from tests.flows.on_servers import ServerHouse, migrated_databases
 from tests.servers.rabbitmq import create_vhost, delete_vhost
 
@@ -63,6 +63,18 @@ class Market:
     async def fault(self, operation: str, kind: Fault, times: int = 1) -> None:
         order = {"operation": operation, "kind": kind, "times": times}
         (await self.stripe.post("/_double/faults", json=order)).raise_for_status()
+
+    async def forget_faults(self) -> None:
+        (await self.stripe.delete("/_double/faults")).raise_for_status()
+
+    @asynccontextmanager
+    async def all_webhooks(self, kind: Fault) -> AsyncIterator[None]:
+        """Every webhook suffers this fault while the block lasts, and none after it."""
+        await self.fault(WEBHOOK, kind, 1_000)
+        try:
+            yield
+        finally:
+            await self.forget_faults()
 
     async def session(self, walk: Walk, session: Json, status: str) -> Json:
         """The session, once its student sees it in this status."""
@@ -117,21 +129,6 @@ class HouseMarket(Market, Generic[H]):
 
     house: H
 
-    @contextmanager
-    def all_webhooks(self, kind: Fault) -> Iterator[None]:
-        """Every webhook suffers this fault while the block lasts, and none after it."""
-        faults = self.double.faults
-        faults.order(WEBHOOK, kind, 1_000)
-        try:
-            yield
-        finally:
-            self.forget_faults()
-
-    def forget_faults(self) -> None:
-        """Nothing that was ordered befalls webhooks any more."""
-        while self.double.faults.take(WEBHOOK, OF_WEBHOOKS):
-            pass
-
     @property
     def double(self) -> Double:
         double: Double = self.house.double.state.double
@@ -154,13 +151,13 @@ class HouseMarket(Market, Generic[H]):
 
 @asynccontextmanager
 async def on_servers(
-    postgres_url: str, rabbitmq: tuple[str, str | None], second: Iterable[str] = ()
+    postgres_url: str, rabbitmq: tuple[str, str | None]
 ) -> AsyncIterator[HouseMarket[ServerHouse]]:
     """All services on real servers; nothing may have died or be left to do at the end."""
     async with migrated_databases(postgres_url) as urls:
-        with _own_vhost(*rabbitmq) as amqp_url:
+        with own_vhost(*rabbitmq) as amqp_url:
             settings = LocalSettings(port_base=free_base())
-            house = ServerHouse(settings, urls, amqp_url, second)
+            house = ServerHouse(settings, urls, amqp_url)
             async with opened(house) as market:
                 yield market
                 await house.idle()
@@ -168,7 +165,7 @@ async def on_servers(
 
 
 @contextmanager
-def _own_vhost(amqp_url: str, management_url: str | None) -> Iterator[str]:
+def own_vhost(amqp_url: str, management_url: str | None) -> Iterator[str]:
     """An empty vhost; the given one where no management API can make others."""
     if management_url is None:
         yield amqp_url

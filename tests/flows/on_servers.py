@@ -1,7 +1,7 @@
 """The house with RabbitMQ and PostgreSQL servers in place of what stands in for them."""
 
 import importlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -24,9 +24,7 @@ CHEAP_HASHES = {"argon2_memory_kib": 64, "argon2_passes": 1}
 class ServerHouse(House):
     """All services in this process, on a RabbitMQ and on databases from outside.
 
-    `second` names services that run twice, on the same database and queues; the other
-    one is found in `apps` as `booking-2`. Mails go through `post`, which a test may
-    close and open again.
+    Mails go through `post`, which a test may close and open again.
     """
 
     post: Sink
@@ -36,12 +34,10 @@ class ServerHouse(House):
         settings: LocalSettings,
         urls: Mapping[str, str],
         amqp_url: str,
-        second: Iterable[str] = (),
     ) -> None:
         super().__init__(settings, kept=False)
         self.urls = urls
         self._amqp_url = amqp_url
-        self._second = second
         self._deliveries = Deliveries()
         self._begun = 0
         self._messages = ReadyMessages(amqp_url)
@@ -77,9 +73,7 @@ class ServerHouse(House):
         stack.push_async_callback(self._messages.close)
         return self.urls
 
-    async def _prepare(self, urls: Mapping[str, str]) -> None:
-        for name in self._second:
-            self.apps[f"{name}-2"] = self._app(name, urls[name])
+    async def _prepare(self, _: Mapping[str, str]) -> None:
         async with make_broker(self._amqp_url) as broker:
             for name in SERVICES:
                 await declare_topology(broker, self.apps[name].state.parts.handlers)

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from local.demo.client import Json, until
 from local.demo.walk import Walk
-from tests.flows.fleet import Fleet, a_fleet
+from tests.flows.fleet import Fleet, a_fleet, dead_letters
 from tests.flows.outcomes import assert_all_money_back_once, steps
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -88,7 +88,7 @@ async def test_the_main_job_ends_right_although_somebody_is_killed(
     mails = await mails_of_each_kind(fleet, walk)
     assert max(mails) == 1
     assert sum(mails) + await fleet.handed_over(seen["seat_id"]) >= len(mails)
-    assert await fleet.dead() == {}
+    assert await dead_letters(fleet.rabbitmq.url) == {}
 
 
 async def test_a_hold_runs_out_although_the_scheduler_was_dead(fleet: Fleet) -> None:
@@ -103,4 +103,4 @@ async def test_a_hold_runs_out_although_the_scheduler_was_dead(fleet: Fleet) -> 
             return (await browser.get(payment["checkout_url"])).status_code
 
     await until("the end of the page", page, lambda status: status == 410)
-    assert await fleet.dead() == {}
+    assert await dead_letters(fleet.rabbitmq.url) == {}

@@ -1,6 +1,6 @@
 """Money that comes, comes late, comes twice or has to go back; on servers."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx2
@@ -26,9 +26,9 @@ Servers = HouseMarket[ServerHouse]
 
 
 @pytest.fixture(autouse=True)
-def no_faults_stay(market: Servers) -> Iterator[None]:
+async def no_faults_stay(market: Servers) -> AsyncIterator[None]:
     yield
-    market.forget_faults()
+    await market.forget_faults()
 
 
 async def test_a_payment_that_asks_for_3d_secure_confirms_when_it_is_given(
@@ -52,7 +52,7 @@ async def test_a_late_payment_takes_a_slot_that_is_still_free(market: Servers) -
     walk, slots = await market.open_shop()
     session = await walk.hold(slots[0])
 
-    with market.all_webhooks(Fault.DROP):
+    async with market.all_webhooks(Fault.DROP):
         await walk.pay(session)
         await market.advance(A_HOLD)
         await market.session(walk, session, "expired")
@@ -71,7 +71,7 @@ async def test_a_late_payment_for_a_slot_that_is_taken_goes_back_once(
     await other.a_student_finds_a_slot()
     session = await walk.hold(slots[0])
 
-    with market.all_webhooks(Fault.DROP):
+    async with market.all_webhooks(Fault.DROP):
         await walk.pay(session)
         await market.advance(A_HOLD)
         taken = await other.hold(slots[0])
@@ -103,7 +103,7 @@ async def test_a_hold_cancelled_before_its_payment_arrives_gives_all_money_back(
     walk, slots = await market.open_shop()
     session = await walk.hold(slots[0])
 
-    with market.all_webhooks(Fault.DROP):
+    async with market.all_webhooks(Fault.DROP):
         await walk.pay(session)
         await walk.student.post(f"/v1/sessions/{session['id']}/cancel", {})
 
@@ -139,7 +139,7 @@ async def test_webhooks_forged_or_dated_ahead_confirm_nothing(market: Servers) -
     payment = await walk.payment(session)
 
     for kind in (Fault.FORGE, Fault.FUTURE):
-        with market.all_webhooks(kind):
+        async with market.all_webhooks(kind):
             await walk.checkout(payment, ACCEPTED)
             await market.webhooks_were_tried()
             assert await steps(walk, session) == ["held"]

@@ -1,31 +1,31 @@
-"""A marketplace whose services run twice, behind one gateway that takes turns."""
+"""The marketplace of `tests.races.pairs`, and people in a hurry."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import cycle
-from typing import Any
+from pathlib import Path
+from unittest import mock
 
 import httpx2
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from gateway.app import build
-from gateway.settings import GatewaySettings
+from local import seeds
 from local.demo.walk import Walk
-from local.doors import reserve, serving
-from local.house import BEHIND_THE_GATEWAY
-from shared.db import Sessions
+from local.doors import free_base
+from local.servers import ServersSettings, home_in
+from services.accounts.clients import Signer
+from shared import db
 from shared.ids import new_id
-from tests.flows.market import TIMEOUT, HouseMarket, on_servers
-from tests.flows.on_servers import ServerHouse
+from tests.flows.fleet import CHEAP, dead_letters, market_of
+from tests.flows.market import TIMEOUT, Market, own_vhost
+from tests.flows.on_servers import migrated_databases
+from tests.races.pairs import Pairs, gateway_of
 
-TWICE = ("booking", "payments", "notifications", "scheduler")
-MANY = 1_000_000
 AT_THE_DOOR = 5
 """As many connections as the gateway keeps to its database."""
 
@@ -35,29 +35,24 @@ Student = dict[str, str]
 CONNECTIONS = httpx2.Limits(max_connections=250, max_keepalive_connections=250)
 
 
-class TakingTurns:
-    """Sends each request to the next of several instances."""
-
-    def __init__(self, *instances: ASGIApp) -> None:
-        self._next = cycle(instances)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await next(self._next)(scope, receive, send)
-
-
 @dataclass(frozen=True)
 class Course:
-    """Where races are run: `gateway` leads to both instances of every service."""
+    """Where races are run: `gateway` leads to all processes, over many connections."""
 
-    market: HouseMarket[ServerHouse]
+    market: Market
+    pairs: Pairs
     gateway: httpx2.AsyncClient
     coach: Walk
+    signer: Signer
     crowd: list[Student] = field(default_factory=list)
 
-    def sessions(self, service: str) -> Sessions:
-        """The database of a service."""
-        sessions: Sessions = self.market.house.apps[service].state.sessions
-        return sessions
+    @asynccontextmanager
+    async def database(self, service: str) -> AsyncIterator[AsyncSession]:
+        """A look into the database of a service."""
+        sessions = db.make_sessions(self.pairs.databases[service], 1)
+        async with sessions() as session:
+            yield session
+        await db.engine_of(sessions).dispose()
 
     async def open_days(self, **policy: object) -> None:
         """The coach works round the clock from now on, with this policy."""
@@ -74,20 +69,19 @@ class Course:
         return day.replace(hour=12, minute=0, second=0, microsecond=0)
 
     async def students(self, count: int) -> list[Student]:
-        """Signed-in students without a hold, who all have been at the gateway before.
+        """So many students or more: signed in, without a hold, seen before.
 
         The gateway looks up the limits of whom it sees first, and lets them pass when
         that takes too long; this is not what is raced for.
         """
-        while missing := count - len(self.crowd):
+        while (missing := count - len(self.crowd)) > 0:
             new = [self._a_student() for _ in range(min(missing, AT_THE_DOOR))]
             await asyncio.gather(*(self._come_in(each) for each in new))
             self.crowd.extend(new)
         return list(self.crowd)
 
     def _a_student(self) -> Student:
-        signer = self.market.house.apps["accounts"].state.signer
-        token = signer.access_token(new_id(), ["student"], datetime.now(UTC))
+        token = self.signer.access_token(new_id(), ["student"], datetime.now(UTC))
         return {"Authorization": f"Bearer {token}"}
 
     async def _come_in(self, student: Student) -> None:
@@ -120,38 +114,46 @@ def rounds() -> int:
     return int(os.environ.get("RACE_ROUNDS", "3"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def course(
-    postgres_server: str, rabbitmq_server: tuple[str, str | None]
+@pytest_asyncio.fixture(loop_scope="package")
+async def course(stadium: Course) -> Course:
+    """A course of the test's own: with a coach whom nobody has booked yet."""
+    coach, _ = await stadium.market.open_shop()
+    return replace(stadium, coach=coach)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def stadium(
+    postgres_server: str,
+    rabbitmq_server: tuple[str, str | None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Course]:
-    """The services that race run twice; the module's databases see no deadlock."""
-    async with on_servers(postgres_server, rabbitmq_server, TWICE) as market:
+    """What races are run on: no database sees a deadlock, no message is given up."""
+    folder = tmp_path_factory.mktemp("races")
+    async with migrated_databases(postgres_server) as urls:
+        with own_vhost(*rabbitmq_server) as amqp_url:
+            async with _opened(urls, amqp_url, folder) as stadium:
+                yield stadium
+                await stadium.market.idle()
+                assert await dead_letters(amqp_url) == {}
+
+
+@asynccontextmanager
+async def _opened(
+    urls: dict[str, str], amqp_url: str, folder: Path
+) -> AsyncIterator[Course]:
+    own = {f"{name}_database_url": url for name, url in urls.items()}
+    given = {"data": folder, "port_base": free_base(), "amqp_url": amqp_url}
+    settings = ServersSettings.model_validate(given | own)
+    async with AsyncExitStack() as stack:
+        with mock.patch.dict(os.environ, CHEAP):
+            pairs = await stack.enter_async_context(Pairs(settings))
+        await stack.enter_async_context(gateway_of(pairs))
+        home = await stack.enter_async_context(home_in(pairs))
+        await seeds.basics(home)
+        market = await stack.enter_async_context(market_of(pairs))
+        gateway = httpx2.AsyncClient(
+            base_url=pairs.url, timeout=TIMEOUT, limits=CONNECTIONS
+        )
+        await stack.enter_async_context(gateway)
         walk, _ = await market.open_shop()
-        listener = reserve(0)
-        door, pages = build(_settings(market.house), _upstreams(market.house.apps))
-        async with (
-            pages.router.lifespan_context(pages),
-            serving(door, listener),
-            httpx2.AsyncClient(
-                base_url="http://{}:{}".format(*listener.getsockname()),
-                timeout=TIMEOUT,
-                limits=CONNECTIONS,
-            ) as gateway,
-        ):
-            yield Course(market, gateway, walk)
-
-
-def _upstreams(apps: dict[str, Any]) -> dict[str, ASGIApp]:
-    return {
-        name: TakingTurns(apps[name], apps.get(f"{name}-2", apps[name]))
-        for name in BEHIND_THE_GATEWAY
-    }
-
-
-def _settings(house: ServerHouse) -> GatewaySettings:
-    return GatewaySettings(
-        environment="local",
-        database_url=SecretStr(house.urls["gateway"]),
-        address_per_minute=MANY,
-        user_per_minute=MANY,
-    )
+        yield Course(market, pairs, gateway, walk, home.apps["accounts"].state.signer)

@@ -1,4 +1,4 @@
-"""Cancelling, paying and running out at once, through two instances of each service."""
+"""Cancelling, paying and running out at once, through two processes of each service."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from services.payments.models import Payment
 from services.scheduler.models import EmittedTick
 from tests.races.conftest import Course, Student
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(900)]
 
 SEATS = 12
 A_HOLD = timedelta(minutes=16)
@@ -76,7 +76,7 @@ async def run_out(course: Course, pause: float) -> None:
 
 async def seats(course: Course) -> dict[str, Seat]:
     """All seats, by session."""
-    async with course.sessions("booking")() as session:
+    async with course.database("booking") as session:
         found = (await session.exec(select(Seat))).all()
     return {str(seat.session_id): seat for seat in found}
 
@@ -93,7 +93,7 @@ async def refunds_at_stripe(course: Course) -> Counter[str]:
 async def assert_money_is_balanced(course: Course) -> None:
     """What we say went back is what Stripe says, for every payment there ever was."""
     back = await refunds_at_stripe(course)
-    async with course.sessions("payments")() as session:
+    async with course.database("payments") as session:
         payments = (await session.exec(select(Payment))).all()
     ours = {str(each.id): each.refunded for each in payments if each.refunded}
     assert ours == dict(back)
@@ -107,13 +107,13 @@ async def test_cancelling_paying_and_running_out_at_once_end_in_a_legal_state(
     market = course.market
     await course.open_days(durations=[60], increment=60)
     for number in range(rounds):
-        with market.all_webhooks(Fault.DROP):
+        async with market.all_webhooks(Fault.DROP):
             paid = await paid_holds(course, await course.noon(3 + number))
         await market.fault("webhook", Fault.DUPLICATE, 4 * SEATS)
 
         tries = [cancel(course, each, chance.random() * SPAN) for each in paid]
         *statuses, _ = await asyncio.gather(*tries, run_out(course, SPAN / 2))
-        market.forget_faults()
+        await market.forget_faults()
         await market.idle()
 
         found = await seats(course)
@@ -131,7 +131,7 @@ async def test_two_schedulers_say_each_tick_once_and_leave_no_gap(
     for _ in range(rounds * 2):
         await course.market.advance(timedelta(minutes=random.randint(1, 3)))  # noqa: S311
 
-    async with course.sessions("scheduler")() as session:
+    async with course.database("scheduler") as session:
         query = select(EmittedTick).order_by(col(EmittedTick.due_at))
         ticks = (await session.exec(query)).all()
     for name in {tick.name for tick in ticks}:

@@ -1,4 +1,4 @@
-"""Accepting a proposal and cancelling at once, through two instances of booking."""
+"""Accepting a proposal and cancelling at once, through two processes of booking."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ import pytest
 from local.demo.client import Json, until
 from tests.races.conftest import Course, Student
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(900)]
 
 SESSIONS = 10
 SPAN = 1.5

@@ -1,4 +1,4 @@
-"""Many students want the same time at once, through two instances of booking."""
+"""Many students want the same time at once, through two processes of booking."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ import pytest
 from local.demo.client import call
 from tests.races.conftest import Course
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(900)]
 
 RACERS = 200
 BEFORE, AFTER = 10, 15
