@@ -1,5 +1,6 @@
 """What every test gets: the servers of `tests.servers`, and a guard over its loop."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ EXAMPLES = 100 * int(os.environ.get("THOROUGH", "1"))
 settings.register_profile("here", deadline=None, max_examples=EXAMPLES)
 settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: no collection of garbage looks through it again."""
+    gc.freeze()
 
 
 class LoopErrors(logging.Handler):

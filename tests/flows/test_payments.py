@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from local.demo.client import until
 from local.demo.walk import ACCEPTED
@@ -25,7 +26,7 @@ A_HOLD = timedelta(minutes=16)
 Servers = HouseMarket[ServerHouse]
 
 
-@pytest.fixture(autouse=True)
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def no_faults_stay(market: Servers) -> AsyncIterator[None]:
     yield
     await market.forget_faults()
