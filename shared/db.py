@@ -4,8 +4,6 @@ import importlib
 from enum import Enum
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, MetaData, event, text
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.ext.asyncio import (
@@ -115,6 +113,10 @@ async def migrate(database_url: str, package: str) -> None:
     Safe to run from several processes at once: an advisory lock lets one in at a time,
     and the others find nothing left to do.
     """
+    # For those who migrate: loading it is a tenth of what a service needs to start.
+    from alembic import command
+    from alembic.config import Config
+
     folder = Path(next(iter(importlib.import_module(package).__path__)))
     config = Config()
     config.set_main_option("script_location", str(folder / "migrations"))

@@ -28,6 +28,26 @@ settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomiz
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+TOGETHER = (
+    "tests/flows/test_killed.py",
+    "tests/flows",
+    "tests/races",
+    "tests/browser",
+    "tests/local/test_demo.py",
+    "tests/local/test_house.py",
+    "tests/local/test_rooms.py",
+)
+"""Whose tests share a marketplace, which takes longer to start than most tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker gets all that share something; what may take long begins first."""
+    for item in items:
+        if group := next(filter(item.nodeid.startswith, TOGETHER), None):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 def pytest_collection_finish() -> None:
     """What is imported by now stays: no collection of garbage looks through it again."""
     gc.freeze()

@@ -1,4 +1,4 @@
-"""One house and one browser for each module; a fresh profile for each test."""
+"""One house and one browser for all; a fresh profile for each test."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ QUIET = (
 )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def house() -> AsyncIterator[House]:
     settings = LocalSettings(port_base=free_base())
     async with House(settings, kept=False).open() as house:
@@ -33,7 +33,7 @@ async def house() -> AsyncIterator[House]:
         yield house
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser() -> AsyncIterator[Browser]:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
@@ -46,7 +46,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
     """At a desk; nothing may have gone wrong in the browser by the end of the test."""
     async with await browser.new_context() as context:

@@ -12,12 +12,12 @@ from local.demo.walk import ACCEPTED, DECLINED, Walk
 from local.house import House
 from tests.browser.visitor import Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 ASKS = "4000 0025 0000 3155"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def walk(house: House) -> AsyncIterator[Walk]:
     """A coach whose shop is open, and a student who has come."""
 

@@ -10,7 +10,7 @@ from local.house import House
 from local.settings import PASSWORD
 from tests.browser.visitor import Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_every_link_of_the_start_page_opens(

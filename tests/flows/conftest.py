@@ -1,4 +1,4 @@
-"""One running marketplace for each module and each way of running it."""
+"""One running marketplace for each way of running it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from local.house import House
 from tests.flows.market import HouseMarket, in_process, on_servers
 from tests.flows.on_servers import ServerHouse
 
 pytest.register_assert_rewrite("tests.flows.outcomes")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def market(
     postgres_server: str, rabbitmq_server: tuple[str, str | None]
 ) -> AsyncIterator[HouseMarket[ServerHouse]]:
@@ -21,18 +22,15 @@ async def market(
         yield running
 
 
-@pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=["on servers", "in process"]
-)
-async def any_market(
-    request: pytest.FixtureRequest,
-    postgres_server: str,
-    rabbitmq_server: tuple[str, str | None],
-) -> AsyncIterator[HouseMarket[Any]]:
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def laptop() -> AsyncIterator[HouseMarket[House]]:
+    """All services in this process, with what stands in for servers."""
+    async with in_process() as running:
+        yield running
+
+
+@pytest.fixture(params=["market", "laptop"])
+def any_market(request: pytest.FixtureRequest) -> HouseMarket[Any]:
     """The same on servers, and as it runs on a laptop."""
-    if request.param == "in process":
-        async with in_process() as laptop:
-            yield laptop
-    else:
-        async with on_servers(postgres_server, rabbitmq_server) as servers:
-            yield servers
+    running: HouseMarket[Any] = request.getfixturevalue(request.param)
+    return running

@@ -7,7 +7,7 @@ import pytest
 from local.demo.show import ACTS
 from tests.flows.market import HouseMarket
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 
 async def test_all_is_done_from_registration_to_the_last_refund(

@@ -6,7 +6,7 @@ from local.demo.client import until
 from tests.flows.market import HouseMarket
 from tests.flows.on_servers import ServerHouse
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 
 async def test_mails_wait_for_a_server_that_is_down_and_go_out_once(

@@ -11,7 +11,7 @@ from local.demo.client import Json, Person, attached_calendar
 from services.payments.models import Payable
 from tests.flows.market import HouseMarket
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 ENTRY = re.compile(r"^(METHOD|UID|SEQUENCE|DTSTART)[:;]", re.MULTILINE)
 

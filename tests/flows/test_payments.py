@@ -18,7 +18,7 @@ from tests.flows.outcomes import (
     steps,
 )
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 A_HOLD = timedelta(minutes=16)
 """Until a hold has run out and the next minute's tick has said so."""
@@ -26,7 +26,7 @@ A_HOLD = timedelta(minutes=16)
 Servers = HouseMarket[ServerHouse]
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+@pytest_asyncio.fixture(autouse=True, loop_scope="package")
 async def no_faults_stay(market: Servers) -> AsyncIterator[None]:
     yield
     await market.forget_faults()

@@ -49,7 +49,7 @@ class Calendars:
 
     def __init__(self, *, loopback: bool = False, ca_file: Path | None = None) -> None:
         self._loopback = loopback
-        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._ca_file = ca_file
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -98,11 +98,14 @@ class Calendars:
             return await _body(response)
 
     def _connections(self) -> aiohttp.ClientSession:
-        """Made when first needed: a session belongs to the loop that runs."""
+        """Made when first needed: a session belongs to the loop that runs, and trust is
+        read from a disk in a fiftieth of a second."""
         if self._http is None:
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    ssl=self._tls, socket_factory=self._socket, force_close=True
+                    ssl=ssl.create_default_context(cafile=self._ca_file),
+                    socket_factory=self._socket,
+                    force_close=True,
                 ),
                 timeout=aiohttp.ClientTimeout(PATIENCE),
                 headers=HEADERS,
