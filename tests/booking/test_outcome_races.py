@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from services.booking import events
+from services.booking.models import Seat, Session
 from tests.booking import given
 from tests.booking.attending import (
     DAY,
@@ -62,6 +64,21 @@ async def test_ticks_at_once_decide_finish_and_remind_once(service: Service) -> 
     )
     assert set(nudges.values()) == {1}
     assert await deadlocks(service) == 0
+
+
+async def test_what_somebody_only_points_at_is_decided_by_this_tick(
+    service: Service,
+) -> None:
+    await given.a_confirmed_seat(service)
+    await service.clock.until(END + DAY / 2)
+    async with service.sessions.begin() as other:
+        for kind in (Session, Seat):
+            pointed_at = select(kind).with_for_update(read=True, key_share=True)
+            assert (await other.exec(pointed_at)).all()
+
+        await ticks(service, 1)
+
+    assert len(await outcomes(service)) == 1
 
 
 @pytest.mark.parametrize("verb", ["contest", "waive"])

@@ -134,7 +134,7 @@ async def _expire(
         )
         .order_by(col(Seat.id))
         .limit(BATCH)
-        .with_for_update(skip_locked=skip_locked)
+        .with_for_update(skip_locked=skip_locked, key_share=True)
     )
     expire = (
         update(Seat)

@@ -330,7 +330,7 @@ async def _expire_batch(session: AsyncSession, due_by: datetime, now: datetime) 
             col(Session.kind) == "individual",
         )
         .limit(BATCH)
-        .with_for_update(of=Proposal, skip_locked=True)
+        .with_for_update(of=Proposal, skip_locked=True, key_share=True)
     )
     found = (await session.exec(due)).all()
     for proposal, _ in found:

@@ -78,7 +78,7 @@ def _resold(due_by: datetime) -> Select[Seat, Session, UUID]:
         )
         .order_by(col(LATE.id))
         .limit(BATCH)
-        .with_for_update(of=LATE, skip_locked=True)
+        .with_for_update(of=LATE, skip_locked=True, key_share=True)
     )
 
 

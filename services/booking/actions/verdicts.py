@@ -82,12 +82,13 @@ async def _begun(session: AsyncSession, until: datetime) -> Rows:
 
 
 def _locked() -> Select[Seat, Session]:
+    """Not what somebody is about to change; what a new row points at is not that."""
     return (
         select(Seat, Session)
         .join(Session, col(Session.id) == col(Seat.session_id))
         .order_by(col(Seat.starts_at), col(Seat.id))
         .limit(BATCH)
-        .with_for_update(of=[Seat, Session], skip_locked=True)
+        .with_for_update(of=[Seat, Session], skip_locked=True, key_share=True)
     )
 
 
