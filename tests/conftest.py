@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 pytest_plugins = ["tests.servers.run", "tests.servers.fixtures"]
 
@@ -40,11 +42,21 @@ TOGETHER = (
 """Whose tests share a marketplace, which takes longer to start than most tests."""
 
 
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker gets all that share something; every other test goes by itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next(filter(nodeid.startswith, TOGETHER), nodeid)
+
+
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> LoadScopeScheduling:
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker gets all that share something; what may take long begins first."""
-    for item in items:
-        if group := next(filter(item.nodeid.startswith, TOGETHER), None):
-            item.add_marker(pytest.mark.xdist_group(group))
+    """What may take long begins first: no worker is alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
