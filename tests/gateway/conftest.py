@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
-from tests.gateway.services import Echo, served, served_together
+from tests.gateway.services import Echo, served_together
+from tests.serving import served
 
 Start = Callable[..., Awaitable[httpx2.AsyncClient]]
 SERVICES = ("accounts", "coaches", "booking", "payments")

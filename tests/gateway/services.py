@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.given import signing_key
+from tests.serving import address, listening, serving
 
 JWKS = {"keys": [signing_key().as_dict(private=False)]}
 
@@ -61,47 +60,6 @@ class Echo:
             "body": body.decode("latin-1"),
         }
         await answer_json(send, asked)
-
-
-def listening(port: int = 0) -> socket.socket:
-    """A socket on the loopback; a connection that comes early waits in its queue."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen()
-    return listener
-
-
-def address(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@asynccontextmanager
-async def serving(app: ASGIApp, *listeners: socket.socket) -> AsyncIterator[None]:
-    """The application behind these sockets, with its lifespan."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=list(listeners)))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-@asynccontextmanager
-async def served(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
-    """The application on a port of its own, as `http://127.0.0.1:port`."""
-    listener = listening(port)
-    async with serving(app, listener):
-        yield address(listener)
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from gateway.app import connect
 from gateway.server import make_server
 from gateway.settings import GatewaySettings
-from tests.gateway.services import Echo, address, listening, served
+from tests.gateway.services import Echo
+from tests.serving import address, listening, served
 
 
 @asynccontextmanager

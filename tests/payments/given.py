@@ -42,7 +42,7 @@ from shared.contracts.payments import PaymentRefundedV1, RefundFailedV1
 from shared.db import Sessions
 from shared.ids import new_id
 from tests.given import NOW, FixedClock, a_verifier, bearer, published
-from tests.local.stripe.given import serving
+from tests.serving import served
 
 SECRET = "whsec_test"
 WEBHOOK = "/payments/webhook/"
@@ -345,7 +345,7 @@ async def a_world(
 ) -> AsyncIterator[World]:
     """The service on a fresh database, and a double of its own, both really served."""
     clock, post = FixedClock(), Post()
-    async with serving(post.app()) as post_url:
+    async with served(post.app()) as post_url:
         double = create_double(
             DoubleSettings(
                 webhook_url=post_url + WEBHOOK,
@@ -355,7 +355,7 @@ async def a_world(
             ),
             clock,
         )
-        async with serving(double) as double_url:
+        async with served(double) as double_url:
             app = create_app(
                 settings(database_url, double_url, amqp_url or "amqp://nowhere"),
                 broker=None if amqp_url else RabbitBroker(),

@@ -10,7 +10,8 @@ from local.stripe.app import create_app
 from local.stripe.double import Double
 from local.stripe.settings import DoubleSettings
 from tests.given import FixedClock
-from tests.local.stripe.given import SECRET, Shop, sdk, serving
+from tests.local.stripe.given import SECRET, Shop, sdk
+from tests.serving import served as being_served
 
 
 @dataclass
@@ -47,7 +48,7 @@ async def served(shop: Shop, clock: FixedClock) -> AsyncIterator[Served]:
         stall_seconds=0.5,
     )
     app = create_app(settings, clock)
-    async with serving(app) as url:
+    async with being_served(app) as url:
         yield Served(url, app)
 
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import httpx2
 import stripe
-import uvicorn
 from aiohttp import web
-from starlette.types import ASGIApp
 from stripe.checkout import Session
 
 SECRET = "whsec_test"
@@ -24,35 +22,10 @@ REFUNDS_LATER = "4000 0000 0000 7726"
 REFUND_FAILS = "4000 0000 0000 5126"
 
 
-class Server(uvicorn.Server):
-    """Leaves the signals to pytest."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
 async def until(come_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not come_true():  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0.01)
-
-
-@contextlib.asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The app on a free port, while the block lasts; yields its URL."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_config=None, ws="none", timeout_graceful_shutdown=1
-    )
-    server = Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    await until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @contextlib.asynccontextmanager

@@ -20,10 +20,10 @@ from tests.local.stripe.given import (
     Shop,
     pay,
     sdk,
-    serving,
     start_checkout,
     until,
 )
+from tests.serving import served
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def running(
     settings = DoubleSettings(shop.url, SECRET, "http://pay.example", store)
     app = create_app(settings, clock)
     async with (
-        serving(app) as url,
+        served(app) as url,
         sdk(url) as client,
         httpx2.AsyncClient(base_url=url) as web,
     ):
