@@ -1,15 +1,18 @@
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from local import processes
 from local.processes import Process, descendants, free_port, temporary_folder
 
 SLEEPER = ["/bin/sh", "-c", "sleep 1000 & echo $! > child; exec sleep 1000"]
@@ -50,6 +53,30 @@ def folder() -> Iterator[Path]:
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
+
+
+def test_what_is_temporary_is_in_memory_where_there_is_room_and_nothing_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def home() -> Path:
+        made = temporary_folder(None)
+        made.rmdir()
+        return made.parent
+
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    memory.mkdir()
+    disk.mkdir()
+    monkeypatch.setattr(processes, "MEMORY", memory)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert home() == memory
+
+    monkeypatch.setattr(processes, "ROOM", shutil.disk_usage(memory).total + 1)
+    assert home() == disk
+
+    monkeypatch.setattr(processes, "ROOM", 0)
+    monkeypatch.setenv("TMPDIR", str(disk))
+    assert home() == disk
 
 
 def sleeper(folder: Path) -> Process:

@@ -152,6 +152,21 @@ async def test_a_fault_that_does_not_exist_is_a_problem(
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
+async def test_what_was_ordered_can_be_forgotten(
+    client: stripe.StripeClient, web: httpx2.AsyncClient
+) -> None:
+    await order(web, "refunds.create", "error_500", 2)
+    intent = await sell(client, web)
+    with pytest.raises(stripe.APIError):
+        await refund(client, intent)
+
+    for _ in range(2):
+        assert (await web.delete("/_double/faults")).status_code == 204
+
+    await client.v1.refunds.create_async({"payment_intent": intent})
+    assert await refunds_of(client, intent) == 1
+
+
 async def test_it_tells_what_it_was_asked_newest_first(
     client: stripe.StripeClient, web: httpx2.AsyncClient
 ) -> None:
