@@ -21,7 +21,7 @@ from shared.ids import new_id
 from tests.booking import given
 from tests.booking.conftest import opened
 from tests.booking.given import Service
-from tests.booking.lives.model import Terms
+from tests.booking.lives.seats import Kind, Seat, Terms
 from tests.servers.run import run_id
 from tests.servers.templates import create_database, database_url
 
@@ -38,6 +38,8 @@ class Stored(NamedTuple):
     final: bool
     back: int | None
     payment: str | None
+    session_start: datetime
+    fate: str | None
 
 
 class Product:
@@ -95,15 +97,36 @@ class Product:
     def hear(self, event: Event) -> None:
         self.wait(self._publish(event))
 
-    def hold(self, student: int, coach: int, start: datetime) -> httpx2.Response:
-        return self.wait(
-            given.book(self.service, self.coaches[coach], self.students[student], start)
-        )
+    def hold(
+        self, student: int, coach: int, start: datetime, kind: Kind
+    ) -> httpx2.Response:
+        who = (self.coaches[coach], self.students[student])
+        return self.wait(given.book(self.service, *who, start, kind=kind))
 
     def post(
         self, session_id: str, verb: str, who: dict[str, str], **body: Any
     ) -> httpx2.Response:
-        path = f"/v1/sessions/{session_id}/{verb}"
+        return self._send(f"/v1/sessions/{session_id}/{verb}", who, body)
+
+    def decide(self, seat: Seat, percent: int) -> httpx2.Response:
+        """An admin says how much goes back for a problem that was reported."""
+        body: dict[str, Any] = {"decision": "partial", "percent": percent}
+        if percent in (0, 100):
+            body = {"decision": "full" if percent else "none"}
+        body |= {"seat_id": seat.seat_id, "reason": "looked at it"}
+        path = f"/v1/admin/sessions/{seat.session.session_id}/problem"
+        return self._send(path, given.admin(), body)
+
+    def quote(self, seat: Seat) -> httpx2.Response:
+        """What the seat's student would get back now."""
+        path = f"/v1/sessions/{seat.session.session_id}/cancel/quote"
+        student = given.student(self.students[seat.student])
+        query = {"seat_id": seat.seat_id}
+        return self.wait(self.service.http.get(path, params=query, headers=student))
+
+    def _send(
+        self, path: str, who: dict[str, str], body: dict[str, Any]
+    ) -> httpx2.Response:
         return self.wait(self.service.http.post(path, json=body, headers=who))
 
     def tick(self, now: datetime) -> None:
@@ -123,11 +146,17 @@ class Product:
 
     def stored(self) -> list[Stored]:
         query = """
-            SELECT id::text, status, starts_at, no_show, no_show_final, refund_amount,
-                   payment_id::text
-            FROM seats ORDER BY id
+            SELECT seat.id::text, seat.status, seat.starts_at, no_show, no_show_final,
+                   refund_amount, payment_id::text, session.starts_at, fate
+            FROM seats seat JOIN sessions session ON session.id = seat.session_id
+            ORDER BY seat.id
         """
         return [Stored(*row) for row in self.wait(self._rows(query))]
+
+    def strikes(self) -> dict[str, datetime]:
+        """By session, since when it is held against its coach."""
+        query = "SELECT session_id::text, at FROM strikes"
+        return {row[0]: row[1] for row in self.wait(self._rows(query))}
 
     def overlapping(self) -> list[Any]:
         """Pairs of live sessions of one coach, or of seats of one student."""
