@@ -129,19 +129,24 @@ class Product:
     ) -> httpx2.Response:
         return self.wait(self.service.http.post(path, json=body, headers=who))
 
-    def tick(self, now: datetime) -> None:
+    def tick(self, now: datetime, *, proposals: bool) -> None:
         """Product time becomes `now`, and the minute's tick does what it does to seats.
 
-        All its handlers, of rooms and lines as well, would take five times as long.
+        All its handlers, of rooms and lines as well, would take five times as long;
+        that of proposals has nothing to do where there are none.
         """
-        self.wait(self._tick(now))
+        self.wait(self._tick(now, proposals))
 
-    async def _tick(self, now: datetime) -> None:
+    async def _tick(self, now: datetime, proposals: bool) -> None:
         await self.service.clock.until(now)
         before = now - timedelta(minutes=1)
         tick = MinuteTickV1(occurred_at=now, due_at=now, previous_due_at=before)
         async with self.service.sessions.begin() as session:
             await events.on_minute_tick(tick, session, now)
+        if proposals:
+            async with self.service.sessions.begin() as session:
+                await events.on_minute_tick_of_proposals(tick, session, now)
+        async with self.service.sessions.begin() as session:
             await events.on_minute_tick_of_outcomes(tick, session, now)
 
     def stored(self) -> list[Stored]:
@@ -152,6 +157,10 @@ class Product:
             ORDER BY seat.id
         """
         return [Stored(*row) for row in self.wait(self._rows(query))]
+
+    def proposals(self) -> list[tuple[str, str, datetime]]:
+        query = "SELECT id::text, status, expires_at FROM proposals ORDER BY id"
+        return [tuple(row) for row in self.wait(self._rows(query))]
 
     def strikes(self) -> dict[str, datetime]:
         """By session, since when it is held against its coach."""

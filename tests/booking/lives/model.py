@@ -82,6 +82,7 @@ class Market(Outcomes):
         if good:
             for seat in seats:
                 self._give_up(seat, by)
+            self.overtake_what_is_over()
         return good
 
     def can_go(self, seat: Seat, by: str) -> bool:
@@ -117,9 +118,7 @@ class Market(Outcomes):
             and self.is_free(seat.session.coach, start, seat.session)
         )
         if good:
-            seat.marks.append(seat.tier(self.now))
-            seat.moves += 1
-            seat.start = seat.session.start = start
+            self.relocate(seat.session, [seat], start, "student")
         return good
 
     def boundaries(self) -> Iterator[datetime]:
@@ -132,11 +131,14 @@ class Market(Outcomes):
                 yield seat.end + 2 * HOUR
             elif seat.contestable_until and not seat.final:
                 yield seat.contestable_until
+        yield from (each.until for each in self.proposals if each.is_open)
 
     def run_out(self) -> bool:
         """Do what has fallen due by now; whether that was anything."""
         due = [s for s in self.seats if s.status == "held" and s.runs_out <= self.now]
         for seat in due:
             seat.status = "expired"
+        closed = self.settle_due()
         done = [self.fall_due(seat) for seat in self.seats]
-        return bool(due) or any(done)
+        self.overtake_what_is_over()
+        return bool(due) or closed or any(done)

@@ -1,12 +1,12 @@
 """What becomes of seats from their start on, in the model."""
 
+from tests.booking.lives.agreements import Agreements
 from tests.booking.lives.seats import DAY, HOUR, LENGTH, MINUTE, Seat, Session, Side
-from tests.booking.lives.times import Times
 
 BEGUN = {"confirmed", "in_progress"}
 
 
-class Outcomes(Times):
+class Outcomes(Agreements):
     """Each operation returns whether it is allowed now; then it is done."""
 
     def come(self, seat: Seat, side: Side) -> bool:
@@ -32,6 +32,7 @@ class Outcomes(Times):
         session.coach_came = session.coach_came or self.now
         for seat in confirmed:
             seat.status = "in_progress"
+        self.overtake_what_is_over()
         return True
 
     def complete(self, seat: Seat) -> bool:

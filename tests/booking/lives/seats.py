@@ -165,3 +165,24 @@ class Seat:
         seen = {"student": self.came, "coach": self.session.coach_came}
         sides = [side for side, when in seen.items() if when is None or when > at]
         return {0: None, 1: sides[0] if sides else None, 2: "both"}[len(sides)]
+
+
+@dataclass(eq=False)
+class Proposal:
+    """Another start for a session; it holds no time, and counts before `until`."""
+
+    proposal_id: str
+    session: Session
+    by: Side
+    start: datetime
+    until: datetime
+    status: str = "open"
+    said: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == "open"
+
+    def waits(self) -> bool:
+        """Whether a seat that is sold has still to answer."""
+        return any(s.seat_id not in self.said for s in self.session.confirmed())

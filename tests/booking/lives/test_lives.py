@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.booking.lives.machine import CHOICE, DEEP, WHEN, Lives
+from tests.booking.lives.agreeing import Agreeing
+from tests.booking.lives.machine import CHOICE, DEEP, WHEN
+from tests.booking.lives.meeting import Meeting
 from tests.booking.lives.seats import Terms
 from tests.booking.lives.steps import step
 
@@ -17,7 +19,7 @@ TERMS = (
 )
 
 
-class Alone(Lives):
+class Alone(Meeting, Agreeing):
     """Sessions of one student."""
 
     terms: ClassVar = TERMS

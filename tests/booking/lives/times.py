@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.booking.lives.seats import DAY, Seat, Session, Terms
+from tests.booking.lives.seats import DAY, Proposal, Seat, Session, Terms
 
 
 @dataclass
@@ -14,6 +14,7 @@ class Times:
     terms: Sequence[Terms]
     now: datetime
     sessions: list[Session] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
     seats: list[Seat] = field(default_factory=list)
     strikes: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     refused: set[tuple[str, str]] = field(default_factory=set)
