@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from tests.booking.lives.machine import CHOICE, WHEN, Lives
-from tests.booking.lives.seats import HOUR, MINUTE, Proposal, Seat, Side
+from tests.booking.lives.seats import HOUR, MINUTE, MOST_ALIVE, Proposal, Seat, Side
 from tests.booking.lives.steps import step
 
 SIDES: st.SearchStrategy[Side] = st.sampled_from(("student", "coach"))
@@ -56,6 +56,7 @@ class Agreeing(Lives):
         return seat.status == "confirmed" and self.model.now < seat.start
 
     @step(
+        weight=3,
         possible=lambda self: any(each.is_open for each in self.model.proposals),
         choice=CHOICE,
         which=CHOICE,
@@ -73,9 +74,19 @@ class Agreeing(Lives):
         self.answers(proposal, seats[which % len(seats)], side, yes)
 
     def answers(self, made: Proposal, seat: Seat, side: Side, yes: bool) -> None:
+        if side == "student":  # who came back into a group speaks for the new seat
+            own = [s for s in made.session.seats if s.student == seat.student]
+            seat = min(own, key=lambda each: MOST_ALIVE.index(each.status))
         good = self.model.answer(made, seat, side, yes)
         verb = f"proposals/{made.proposal_id}/{'accept' if yes else 'decline'}"
         session_id = made.session.session_id
         self.agree(self.product.post(session_id, verb, self.person(seat, side)), good)
         if made.status == "accepted":
             self.is_told(seat)
+
+    @step(possible=lambda self: self.any("confirmed"), choice=CHOICE, when=WHEN)
+    def reschedule(self, choice: int, when: tuple[int, int]) -> None:
+        seat = self.one(choice, lambda seat: seat.status == "confirmed")
+        start = self.start(when)
+        good = self.model.move(seat, start)
+        self.ask(seat, "student", "reschedule", good, start=start.isoformat())

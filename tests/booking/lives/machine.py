@@ -50,33 +50,29 @@ MOMENTS = [
 ] + [-10 * MINUTE, 15 * MINUTE, 30 * MINUTE] * 2
 """Before and after a start, when something begins or ends to be possible."""
 
-MANY = 3
-"""With so many live seats, what happens to them is more telling than another one."""
-
 Fits = Callable[[Seat], bool]
 
 
 class Lives(Stepping):
     """Every step is taken by the product and by the model, and they must agree."""
 
-    server_url: ClassVar[str]
+    product: ClassVar[Product]
     terms: ClassVar[Sequence[Terms]]
+    many: ClassVar[int]
+    """So many live seats are enough: their lives tell more than another one's."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.product = Product(self.server_url, self.terms)
+        self.product.forget()
         self.model = Market(self.terms, NOW)
 
     def teardown(self) -> None:
         """Looked at once for a whole life: the history keeps all that happened."""
-        try:
-            assert self.product.illegal_steps() == []
-            assert self.product.overlapping() == []
-            assert self.product.strikes() == {
-                session_id: at for session_id, (_, at) in self.model.strikes.items()
-            }
-        finally:
-            self.product.close()
+        assert self.product.illegal_steps() == []
+        assert self.product.overlapping() == []
+        assert self.product.strikes() == {
+            session_id: at for session_id, (_, at) in self.model.strikes.items()
+        }
 
     def one(self, choice: int, fits: Fits = lambda _: True) -> Seat:
         """A seat: mostly one of those that fit, now and then any."""
@@ -161,7 +157,7 @@ class Lives(Stepping):
             coach = 1 - coach
 
     @step(
-        possible=lambda self: self.live() < MANY,
+        possible=lambda self: self.live() < self.many,
         student=st.integers(0, 2),
         coach=st.integers(0, 1),
         when=WHEN,
@@ -231,8 +227,9 @@ class Lives(Stepping):
             due = [each for each in self.model.boundaries() if each > self.model.now]
             self.model.now = min([target, *due])
             waiting = any(each.is_open for each in self.model.proposals)
+            groups = any(each.kind == "group" for each in self.model.sessions)
             if self.model.run_out() or self.model.now == target:
-                self.product.tick(self.model.now, proposals=waiting)
+                self.product.tick(self.model.now, proposals=waiting, groups=groups)
 
     @invariant()
     def product_and_model_agree(self) -> None:

@@ -22,6 +22,7 @@ from tests.booking import given
 from tests.booking.conftest import opened
 from tests.booking.given import Service
 from tests.booking.lives.seats import Kind, Seat, Terms
+from tests.given import NOW
 from tests.servers.run import run_id
 from tests.servers.templates import create_database, database_url
 
@@ -42,8 +43,14 @@ class Stored(NamedTuple):
     fate: str | None
 
 
+KEPT = "('coaches', 'schedules', 'policies', 'alembic_version')"
+
+
 class Product:
-    """A running booking service for code that does not await."""
+    """A running booking service for code that does not await, for one run after another.
+
+    To start it takes as long as some twenty steps.
+    """
 
     def __init__(self, server_url: str, terms: Sequence[Terms]) -> None:
         self._runner = asyncio.Runner()
@@ -51,7 +58,7 @@ class Product:
         self._server_url = server_url
         self.service: Service = self.wait(self._open())
         self.coaches = [self.wait(self._a_coach(each)) for each in terms]
-        self.students = [new_id() for _ in range(3)]
+        self.students = [new_id() for _ in range(4)]
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def until_done() -> T:
@@ -62,6 +69,28 @@ class Product:
     def close(self) -> None:
         self.wait(self._stack.aclose())
         self._runner.close()
+
+    def forget(self) -> None:
+        """Nothing has been booked yet; coaches and their terms stay."""
+        self.wait(self._forget())
+
+    async def _forget(self) -> None:
+        clock = self.service.clock
+        clock.advance(seconds=(NOW - clock.now()).total_seconds())
+        tables = await self._rows(
+            f"""
+            SELECT format('DELETE FROM %I', tablename) FROM pg_tables
+            WHERE schemaname = 'public' AND tablename NOT IN {KEPT}
+            """  # noqa: S608
+        )
+        async with self.service.sessions.begin() as session:
+            connection = await session.connection()
+            # the history refuses to be changed, and rows refer to each other
+            await connection.execute(
+                text("SET LOCAL session_replication_role = replica")
+            )
+            for (delete,) in tables:
+                await connection.execute(text(delete))
 
     async def _open(self) -> Service:
         name = await create_database(self._server_url, run_id(), "services.booking")
@@ -79,12 +108,18 @@ class Product:
 
     async def _a_coach(self, terms: Terms) -> UUID:
         coach_id = new_id()
-        await self._publish(given.a_profile(coach_id, hourly_rate=terms.rate))
+        rates = {"hourly_rate": terms.rate, "group_rate": terms.group_rate}
+        await self._publish(given.a_profile(coach_id, **rates))
         await given.put(self.service, coach_id, "schedule", given.OPEN_ALL_DAY)
         policy = {
             "buffer_before": terms.before,
             "buffer_after": terms.after,
             "cancellation_tiers": [list(tier) for tier in terms.tiers],
+            "group": {
+                "enabled": terms.group_rate is not None,
+                "capacity": terms.capacity,
+                "min_participants": terms.minimum,
+            },
         }
         await given.put(self.service, coach_id, "booking-policy", policy)
         return coach_id
@@ -129,15 +164,15 @@ class Product:
     ) -> httpx2.Response:
         return self.wait(self.service.http.post(path, json=body, headers=who))
 
-    def tick(self, now: datetime, *, proposals: bool) -> None:
+    def tick(self, now: datetime, *, proposals: bool, groups: bool) -> None:
         """Product time becomes `now`, and the minute's tick does what it does to seats.
 
         All its handlers, of rooms and lines as well, would take five times as long;
-        that of proposals has nothing to do where there are none.
+        those of proposals and groups have nothing to do where there are none.
         """
-        self.wait(self._tick(now, proposals))
+        self.wait(self._tick(now, proposals, groups))
 
-    async def _tick(self, now: datetime, proposals: bool) -> None:
+    async def _tick(self, now: datetime, proposals: bool, groups: bool) -> None:
         await self.service.clock.until(now)
         before = now - timedelta(minutes=1)
         tick = MinuteTickV1(occurred_at=now, due_at=now, previous_due_at=before)
@@ -146,6 +181,9 @@ class Product:
         if proposals:
             async with self.service.sessions.begin() as session:
                 await events.on_minute_tick_of_proposals(tick, session, now)
+        if groups:
+            async with self.service.sessions.begin() as session:
+                await events.on_minute_tick_of_groups(tick, session, now)
         async with self.service.sessions.begin() as session:
             await events.on_minute_tick_of_outcomes(tick, session, now)
 

@@ -26,6 +26,7 @@ class Meeting(Lives):
     """Sessions take place, or not."""
 
     @step(
+        weight=2,
         possible=lambda self: self.any("confirmed", "in_progress"),
         choice=CHOICE,
         sides=st.sampled_from(WHO_COMES),
@@ -39,6 +40,7 @@ class Meeting(Lives):
             self.ask(seat, side, "check-in", self.model.come(seat, side))
 
     @step(
+        weight=2,
         possible=lambda self: self.any("confirmed", "in_progress"),
         choice=CHOICE,
         verb=st.sampled_from(["start", "complete", "no-show"]),

@@ -7,7 +7,8 @@ refused; `run_out` does what falls due by itself at an instant.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tests.booking.lives.outcomes import BEGUN, Outcomes
+from tests.booking.lives.groups import Groups
+from tests.booking.lives.outcomes import BEGUN
 from tests.booking.lives.seats import (
     DAY,
     HOUR,
@@ -19,29 +20,18 @@ from tests.booking.lives.seats import (
 )
 
 
-class Market(Outcomes):
+class Market(Groups):
     """All that people and time do to seats."""
 
     def may_hold(self, student: int, coach: int, start: datetime) -> bool:
         """Whether this student gets this time of this coach."""
         return (
-            self._may_wait_for_money(student, coach)
+            self.may_wait_for_money(student, coach)
             and start >= self.now + NOTICE
             and not self.is_paused(coach)
             and self.is_idle(student, start)
             and self.is_free(coach, start)
         )
-
-    def _may_wait_for_money(self, student: int, coach: int) -> bool:
-        """Three holds, one of them with this coach, and five with it in an hour."""
-        mine = [seat for seat in self.seats if seat.student == student]
-        held = [seat.session.coach for seat in mine if seat.status == "held"]
-        recent = [
-            seat
-            for seat in mine
-            if seat.session.coach == coach and seat.made_at > self.now - HOUR
-        ]
-        return len(held) < 3 and coach not in held and len(recent) < 5
 
     def seat(self, session: Session, seat_id: str, student: int) -> Seat:
         """The student has a seat in the session from now on."""
@@ -74,7 +64,15 @@ class Market(Outcomes):
             if other is not own
         )
         idle = self.is_idle(seat.student, seat.start, seat)
-        return seat.start > self.now and idle and not overlaps
+        return (
+            seat.start > self.now
+            and seat.start == own.start
+            and idle
+            and not overlaps
+            and own.fate != "called_off"
+            and len(own.live()) < own.capacity
+            and not self.comes_too_late(own)
+        )
 
     def cancel(self, seats: Sequence[Seat], by: str) -> bool:
         """Whether `by` can give all of these up now; then it is done."""
@@ -83,6 +81,13 @@ class Market(Outcomes):
             for seat in seats:
                 self._give_up(seat, by)
             self.overtake_what_is_over()
+        return good
+
+    def call_off(self, session: Session, by: str) -> bool:
+        """Whether `by` can give the group up as a whole; no money revives it then."""
+        good = self.cancel(session.live() or session.seats[-1:], by)
+        if good:
+            session.fate = "called_off"
         return good
 
     def can_go(self, seat: Seat, by: str) -> bool:
@@ -108,6 +113,7 @@ class Market(Outcomes):
         """Whether the student can move the seat there alone; then it is done."""
         good = (
             seat.status == "confirmed"
+            and seat.session.kind == "individual"
             and self.now < seat.start
             and seat.moves < 3
             and seat.lowest(self.now) == 100
@@ -131,6 +137,9 @@ class Market(Outcomes):
                 yield seat.end + 2 * HOUR
             elif seat.contestable_until and not seat.final:
                 yield seat.contestable_until
+        for session in self.sessions:
+            if session.kind == "group" and session.fate is None:
+                yield session.start - DAY
         yield from (each.until for each in self.proposals if each.is_open)
 
     def run_out(self) -> bool:
@@ -139,6 +148,7 @@ class Market(Outcomes):
         for seat in due:
             seat.status = "expired"
         closed = self.settle_due()
+        decided = self.decide_groups()
         done = [self.fall_due(seat) for seat in self.seats]
         self.overtake_what_is_over()
-        return bool(due) or closed or any(done)
+        return bool(due) or closed or decided or any(done)

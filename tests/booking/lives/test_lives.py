@@ -1,6 +1,6 @@
 """The whole life of seats, step by step by chance, beside a model of it."""
 
-from datetime import datetime
+from contextlib import closing
 from typing import ClassVar
 
 import pytest
@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.booking.lives.agreeing import Agreeing
-from tests.booking.lives.machine import CHOICE, DEEP, WHEN
+from tests.booking.lives.machine import DEEP
+from tests.booking.lives.market import Product
 from tests.booking.lives.meeting import Meeting
 from tests.booking.lives.seats import Terms
-from tests.booking.lives.steps import step
+from tests.booking.lives.together import Together
 
 TERMS = (
     Terms(before=0, after=0, tiers=((24, 100), (0, 0)), rate=6000),
@@ -24,12 +25,7 @@ class Alone(Meeting, Agreeing):
 
     terms: ClassVar = TERMS
 
-    @step(possible=lambda self: self.any("confirmed"), choice=CHOICE, when=WHEN)
-    def reschedule(self, choice: int, when: tuple[int, int]) -> None:
-        seat = self.one(choice, lambda seat: seat.status == "confirmed")
-        start: datetime = self.start(when)
-        good = self.model.move(seat, start)
-        self.ask(seat, "student", "reschedule", good, start=start.isoformat())
+    many: ClassVar = 3
 
 
 @pytest.mark.timeout(7200 if DEEP else 600)
@@ -37,15 +33,17 @@ class Alone(Meeting, Agreeing):
 def test_every_life_of_seats_is_what_the_rules_make_of_it(
     postgres_server: str, part: int
 ) -> None:
-    """In four parts 200 lives of 30 steps; with THOROUGH set other 2,000 of 50."""
-    machine = type("Alone", (Alone,), {"server_url": postgres_server})
-    run_state_machine_as_test(
-        machine if DEEP else seed(part)(machine),
-        settings=settings(
-            max_examples=500 if DEEP else 50,
-            stateful_step_count=50 if DEEP else 30,
-            derandomize=False,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    """In four parts, two of groups, 200 lives of 30 steps; with THOROUGH set other 2,000 of 50."""
+    kind = Together if part % 2 else Alone
+    with closing(Product(postgres_server, kind.terms)) as product:
+        machine = type(kind.__name__, (kind,), {"product": product})
+        run_state_machine_as_test(
+            machine if DEEP else seed(part)(machine),
+            settings=settings(
+                max_examples=500 if DEEP else 50,
+                stateful_step_count=50 if DEEP else 30,
+                derandomize=False,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )

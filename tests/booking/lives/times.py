@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.booking.lives.seats import DAY, Proposal, Seat, Session, Terms
+from tests.booking.lives.seats import DAY, HOUR, Proposal, Seat, Session, Terms
 
 
 @dataclass
@@ -39,3 +39,14 @@ class Times:
     def strike(self, session: Session) -> None:
         """A session is one strike, whatever went wrong with how many of its seats."""
         self.strikes.setdefault(session.session_id, (session.coach, self.now))
+
+    def may_wait_for_money(self, student: int, coach: int) -> bool:
+        """Three holds, one of them with this coach, and five with it in an hour."""
+        mine = [seat for seat in self.seats if seat.student == student]
+        held = [seat.session.coach for seat in mine if seat.status == "held"]
+        recent = [
+            seat
+            for seat in mine
+            if seat.session.coach == coach and seat.made_at > self.now - HOUR
+        ]
+        return len(held) < 3 and coach not in held and len(recent) < 5
