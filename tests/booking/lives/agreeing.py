@@ -1,6 +1,7 @@
 """Steps towards another time: one side proposes it, the other accepts or declines."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -39,8 +40,13 @@ class Agreeing(Lives):
         said: bool | None,
     ) -> None:
         """One side asks; often the other answers at once."""
-        seat = self.at(moment, self.one(choice, self.lies_ahead))
+        seat = self.at(moment, self.to_move(choice))
         start = self.start(when) + off_grid * MINUTE
+        self.proposes(seat, by, start, said)
+
+    def proposes(
+        self, seat: Seat, by: Side, start: datetime, said: bool | None
+    ) -> None:
         good = self.model.may_propose(seat, by, start)
         who, session = self.person(seat, by), seat.session
         body = {"start": start.isoformat()}
@@ -51,6 +57,35 @@ class Agreeing(Lives):
             if said is not None:
                 other: Side = "coach" if by == "student" else "student"
                 self.answers(self.model.proposals[-1], seat, other, said)
+
+    @step(
+        possible=lambda self: any(map(self.lies_ahead, self.model.seats)),
+        choice=CHOICE,
+        moment=BEFORE_THE_START,
+        turns=st.lists(st.tuples(SIDES, WHEN), min_size=2, max_size=5),
+    )
+    def move_again_and_again(
+        self,
+        choice: int,
+        moment: timedelta | None,
+        turns: Sequence[tuple[Side, tuple[int, int]]],
+    ) -> None:
+        """Late at first perhaps; what a move does to the next ones shows then."""
+        seat = self.at(moment, self.to_move(choice))
+        for by, when in turns:
+            if by == "student" and seat.lowest(self.model.now) == 100:
+                self.moves(seat, self.start(when))
+            else:
+                self.proposes(seat, by, self.start(when), True)
+            self.is_told(seat)
+
+    def to_move(self, choice: int) -> Seat:
+        """What moves do to each other shows where there are several: half the time."""
+        moved = [seat for seat in self.model.seats if seat.moves or seat.moved_by_coach]
+        again = choice % 2 and any(map(self.lies_ahead, moved))
+        return self.one(
+            choice, lambda s: self.lies_ahead(s) and (s in moved or not again)
+        )
 
     def lies_ahead(self, seat: Seat) -> bool:
         return seat.status == "confirmed" and self.model.now < seat.start
@@ -84,9 +119,17 @@ class Agreeing(Lives):
         if made.status == "accepted":
             self.is_told(seat)
 
-    @step(possible=lambda self: self.any("confirmed"), choice=CHOICE, when=WHEN)
+    @step(
+        weight=2,
+        possible=lambda self: any(map(self.lies_ahead, self.model.seats)),
+        choice=CHOICE,
+        when=WHEN,
+    )
     def reschedule(self, choice: int, when: tuple[int, int]) -> None:
-        seat = self.one(choice, lambda seat: seat.status == "confirmed")
-        start = self.start(when)
+        """The student moves it alone."""
+        seat, start = self.to_move(choice), self.start(when)
+        self.moves(seat, start)
+
+    def moves(self, seat: Seat, start: datetime) -> None:
         good = self.model.move(seat, start)
         self.ask(seat, "student", "reschedule", good, start=start.isoformat())
