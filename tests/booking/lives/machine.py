@@ -117,16 +117,22 @@ class Lives(Stepping):
         assert response.is_success == good, response.text
 
     def pays(self, seat: Seat, payment: str) -> None:
-        self.model.pay(seat, payment)
+        """A series is paid for at once; what becomes of the money is said by seat."""
+        seats = [s for s in self.model.seats if s is seat or self.together(s, seat)]
+        for each in seats:
+            self.model.pay(each, payment)
         self.product.hear(
             PaymentSucceededV1(
                 occurred_at=self.model.now,
                 payment_id=payment,
-                seat_ids=[seat.seat_id],
-                amount=Money(amount=seat.price, currency="USD"),
+                seat_ids=[each.seat_id for each in seats],
+                amount=Money(amount=sum(s.price for s in seats), currency="USD"),
                 at=self.model.now,
             )
         )
+
+    def together(self, one: Seat, other: Seat) -> bool:
+        return one.series is not None and one.series == other.series
 
     def takes(
         self, student: int, session: Session, good: bool, pays: bool = True

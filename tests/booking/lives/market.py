@@ -143,6 +143,26 @@ class Product:
     ) -> httpx2.Response:
         return self._send(f"/v1/sessions/{session_id}/{verb}", who, body)
 
+    def hold_weeks(
+        self, student: int, coach: int, starts: Sequence[datetime]
+    ) -> httpx2.Response:
+        body = {
+            "coach_id": str(self.coaches[coach]),
+            "first_start": starts[0].isoformat(),
+            "count": len(starts),
+            "duration_minutes": 60,
+            "starts": [each.isoformat() for each in starts],
+        }
+        who = given.student(self.students[student])
+        return self._send("/v1/series", who, body)
+
+    def cancel_series(
+        self, series: str, since: str | None, who: dict[str, str]
+    ) -> httpx2.Response:
+        """From the session `since` on."""
+        body = {"from_session_id": since, "reason": "no time"}
+        return self._send(f"/v1/series/{series}/cancel", who, body)
+
     def decide(self, seat: Seat, percent: int) -> httpx2.Response:
         """An admin says how much goes back for a problem that was reported."""
         body: dict[str, Any] = {"decision": "partial", "percent": percent}

@@ -11,6 +11,7 @@ from tests.booking.lives.groups import Groups
 from tests.booking.lives.outcomes import BEGUN
 from tests.booking.lives.seats import (
     DAY,
+    HOLD,
     HOUR,
     LIVE,
     MINUTE,
@@ -25,9 +26,18 @@ class Market(Groups):
 
     def may_hold(self, student: int, coach: int, start: datetime) -> bool:
         """Whether this student gets this time of this coach."""
+        return self.may_hold_all(student, coach, [start])
+
+    def may_hold_all(
+        self, student: int, coach: int, starts: Sequence[datetime]
+    ) -> bool:
+        """Whether this student gets all these times of this coach, together."""
+        good = self.may_wait_for_money(student, coach)
+        return good and all(self._is_offered(student, coach, each) for each in starts)
+
+    def _is_offered(self, student: int, coach: int, start: datetime) -> bool:
         return (
-            self.may_wait_for_money(student, coach)
-            and start >= self.now + NOTICE
+            start >= self.now + NOTICE
             and not self.is_paused(coach)
             and self.is_idle(student, start)
             and self.is_free(coach, start)
@@ -35,7 +45,8 @@ class Market(Groups):
 
     def seat(self, session: Session, seat_id: str, student: int) -> Seat:
         """The student has a seat in the session from now on."""
-        seat = Seat(seat_id, session, student, session.start, self.now)
+        until = min(self.now + HOLD, session.start)
+        seat = Seat(seat_id, session, student, session.start, self.now, until)
         if session not in self.sessions:
             self.sessions.append(session)
         session.seats.append(seat)
@@ -75,13 +86,34 @@ class Market(Groups):
         )
 
     def cancel(self, seats: Sequence[Seat], by: str) -> bool:
-        """Whether `by` can give all of these up now; then it is done."""
+        """Whether `by` can give all of these up now; then it is done.
+
+        What is held as part of a series goes with all of it.
+        """
+        unpaid = {seat.series for seat in seats if seat.status == "held"} - {None}
+        seats = [
+            seat
+            for seat in self.seats
+            if seat in seats or (seat.series in unpaid and seat.status == "held")
+        ]
         good = all(self.can_go(seat, by) for seat in seats)
         if good:
             for seat in seats:
                 self._give_up(seat, by)
             self.overtake_what_is_over()
         return good
+
+    def cancel_from(self, series: str, since: datetime, by: str) -> bool:
+        """Whether anything of the series can be given up from then on; then it is."""
+        seats = [
+            seat
+            for seat in self.seats
+            if seat.series == series
+            and seat.start > self.now
+            and seat.status in ("held", "confirmed")
+            and (seat.start >= since or seat.status == "held")
+        ]
+        return bool(seats) and self.cancel(seats, by)
 
     def call_off(self, session: Session, by: str) -> bool:
         """Whether `by` can give the group up as a whole; no money revives it then."""

@@ -109,6 +109,8 @@ class Seat:
     student: int
     start: datetime
     made_at: datetime
+    runs_out: datetime
+    series: str | None = None
     status: str = "held"
     payment: str | None = None
     confirmed_at: datetime | None = None
@@ -130,10 +132,6 @@ class Seat:
     @property
     def end(self) -> datetime:
         return self.start + LENGTH
-
-    @property
-    def runs_out(self) -> datetime:
-        return min(self.made_at + HOLD, self.start)
 
     def occupies(self, student: int, start: datetime) -> bool:
         near = start < self.end and self.start < start + LENGTH

@@ -13,6 +13,7 @@ from tests.booking.lives.market import Product
 from tests.booking.lives.meeting import Meeting
 from tests.booking.lives.seats import Terms
 from tests.booking.lives.together import Together
+from tests.booking.lives.weekly import Weekly
 
 TERMS = (
     Terms(before=0, after=0, tiers=((24, 100), (0, 0)), rate=6000),
@@ -20,12 +21,12 @@ TERMS = (
 )
 
 
-class Alone(Meeting, Agreeing):
-    """Sessions of one student."""
+class Alone(Meeting, Agreeing, Weekly):
+    """Sessions of one student, single ones and series."""
 
     terms: ClassVar = TERMS
 
-    many: ClassVar = 3
+    many: ClassVar = 4
 
 
 @pytest.mark.timeout(7200 if DEEP else 600)

@@ -41,12 +41,19 @@ class Times:
         self.strikes.setdefault(session.session_id, (session.coach, self.now))
 
     def may_wait_for_money(self, student: int, coach: int) -> bool:
-        """Three holds, one of them with this coach, and five with it in an hour."""
+        """Three holds, one of them with this coach, and five with it in an hour.
+
+        A series is one.
+        """
         mine = [seat for seat in self.seats if seat.student == student]
-        held = [seat.session.coach for seat in mine if seat.status == "held"]
-        recent = [
-            seat
+        waits = {
+            seat.series or seat.seat_id: seat.session.coach
+            for seat in mine
+            if seat.status == "held"
+        }
+        recent = {
+            seat.series or seat.seat_id
             for seat in mine
             if seat.session.coach == coach and seat.made_at > self.now - HOUR
-        ]
-        return len(held) < 3 and coach not in held and len(recent) < 5
+        }
+        return len(waits) < 3 and coach not in waits.values() and len(recent) < 5
