@@ -89,7 +89,7 @@ class Lives(Stepping):
 
     def start(self, when: tuple[int, int]) -> datetime:
         day, half_hours = when
-        three = self.model.now.replace(hour=15, minute=0)
+        three = NOW.replace(hour=15) + (self.model.now.date() - NOW.date())
         return three + day * DAY + half_hours * HOUR / 2
 
     def at(self, moment: timedelta | None, seat: Seat) -> Seat:

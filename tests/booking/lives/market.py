@@ -44,6 +44,7 @@ class Stored(NamedTuple):
 
 
 KEPT = "('coaches', 'schedules', 'policies', 'alembic_version')"
+"""Tables that lives do not change."""
 
 
 class Product:

@@ -15,17 +15,14 @@ from tests.booking.lives.seats import Terms
 from tests.booking.lives.together import Together
 from tests.booking.lives.weekly import Weekly
 
-TERMS = (
-    Terms(before=0, after=0, tiers=((24, 100), (0, 0)), rate=6000),
-    Terms(before=10, after=20, tiers=((48, 100), (24, 50), (0, 0)), rate=4999),
-)
-
 
 class Alone(Meeting, Agreeing, Weekly):
     """Sessions of one student, single ones and series."""
 
-    terms: ClassVar = TERMS
-
+    terms: ClassVar = (
+        Terms(before=0, after=0, tiers=((24, 100), (0, 0)), rate=6000),
+        Terms(before=10, after=20, tiers=((48, 100), (24, 50), (0, 0)), rate=4999),
+    )
     many: ClassVar = 4
 
 
@@ -34,7 +31,10 @@ class Alone(Meeting, Agreeing, Weekly):
 def test_every_life_of_seats_is_what_the_rules_make_of_it(
     postgres_server: str, part: int
 ) -> None:
-    """In four parts, two of groups, 200 lives of 30 steps; with THOROUGH set other 2,000 of 50."""
+    """In four parts, two of them of groups, 200 lives of 30 steps.
+
+    With THOROUGH set other 2,000 of 50.
+    """
     kind = Together if part % 2 else Alone
     with closing(Product(postgres_server, kind.terms)) as product:
         machine = type(kind.__name__, (kind,), {"product": product})

@@ -19,7 +19,6 @@ STUDENTS = 4
 JOINING = st.sampled_from([None, None, None, -26 * HOUR, -24 * HOUR, -3 * HOUR])
 """How long before the start of its group a step is taken; None: now."""
 
-
 PAYING = st.lists(st.sampled_from([True, True, True, False]), min_size=1, max_size=3)
 """Who asks for a seat, and pays for it at once or not."""
 
@@ -28,9 +27,21 @@ class Together(Meeting, Agreeing):
     """Groups, and sessions of one student that are in each other's way."""
 
     terms: ClassVar = (
-        Terms(0, 0, ((24, 100), (0, 0)), 6000, 2000, capacity=2, minimum=2),
         Terms(
-            *(10, 20, ((48, 100), (24, 50), (0, 0)), 4999, 1999),
+            before=0,
+            after=0,
+            tiers=((24, 100), (0, 0)),
+            rate=6000,
+            group_rate=2000,
+            capacity=2,
+            minimum=2,
+        ),
+        Terms(
+            before=10,
+            after=20,
+            tiers=((48, 100), (24, 50), (0, 0)),
+            rate=4999,
+            group_rate=1999,
             capacity=3,
             minimum=2,
         ),
