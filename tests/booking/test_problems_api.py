@@ -144,6 +144,21 @@ async def test_what_an_admin_decided_stands_when_a_no_show_becomes_final(
     assert (final.final, final.refund, final.earned.amount) == (True, None, 3000)
 
 
+async def test_a_session_cancelled_after_the_decision_gives_back_what_is_left(
+    service: Service,
+) -> None:
+    paid = await given.a_confirmed_seat(service)
+    await service.clock.until(minutes(5))
+    await done(service, paid, "problem", "student")
+    await decide(service, paid, decision="partial", percent=33)
+
+    cancelled = await done(service, paid, "cancel", "admin")
+
+    assert cancelled["refund"]["amount"]["amount"] == 6000
+    [event] = await service.said("seat_cancelled")
+    assert event.refund.amount == 6000 - 1980
+
+
 async def test_of_a_free_seat_nothing_goes_back(service: Service) -> None:
     coach_id = await given.a_coach(service, hourly_rate=0)
     free = await given.a_hold(service, coach_id)

@@ -328,6 +328,7 @@ def terms_of(seat: Seat, now: datetime) -> Terms:
         confirmed_at=seat.confirmed_at,
         tiers=[Tier(*tier) for tier in seat.tiers],
         paid=refunds.paid(seat),
+        refunded=refunds.refunded(seat),
         marks=seat.marks,
         moved_by_coach=seat.moved_by_coach,
         step=step_of(seat.currency),

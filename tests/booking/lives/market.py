@@ -21,7 +21,8 @@ from shared.ids import new_id
 from tests.booking import given
 from tests.booking.conftest import opened
 from tests.booking.given import Service
-from tests.booking.lives.model import Terms
+from tests.booking.lives.seats import Kind, Seat, Terms
+from tests.given import NOW
 from tests.servers.run import run_id
 from tests.servers.templates import create_database, database_url
 
@@ -38,10 +39,19 @@ class Stored(NamedTuple):
     final: bool
     back: int | None
     payment: str | None
+    session_start: datetime
+    fate: str | None
+
+
+KEPT = "('coaches', 'schedules', 'policies', 'alembic_version')"
+"""Tables that lives do not change."""
 
 
 class Product:
-    """A running booking service for code that does not await."""
+    """A running booking service for code that does not await, for one run after another.
+
+    To start it takes as long as some twenty steps.
+    """
 
     def __init__(self, server_url: str, terms: Sequence[Terms]) -> None:
         self._runner = asyncio.Runner()
@@ -49,7 +59,7 @@ class Product:
         self._server_url = server_url
         self.service: Service = self.wait(self._open())
         self.coaches = [self.wait(self._a_coach(each)) for each in terms]
-        self.students = [new_id() for _ in range(3)]
+        self.students = [new_id() for _ in range(4)]
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def until_done() -> T:
@@ -60,6 +70,28 @@ class Product:
     def close(self) -> None:
         self.wait(self._stack.aclose())
         self._runner.close()
+
+    def forget(self) -> None:
+        """Nothing has been booked yet; coaches and their terms stay."""
+        self.wait(self._forget())
+
+    async def _forget(self) -> None:
+        clock = self.service.clock
+        clock.advance(seconds=(NOW - clock.now()).total_seconds())
+        tables = await self._rows(
+            f"""
+            SELECT format('DELETE FROM %I', tablename) FROM pg_tables
+            WHERE schemaname = 'public' AND tablename NOT IN {KEPT}
+            """  # noqa: S608
+        )
+        async with self.service.sessions.begin() as session:
+            connection = await session.connection()
+            # the history refuses to be changed, and rows refer to each other
+            await connection.execute(
+                text("SET LOCAL session_replication_role = replica")
+            )
+            for (delete,) in tables:
+                await connection.execute(text(delete))
 
     async def _open(self) -> Service:
         name = await create_database(self._server_url, run_id(), "services.booking")
@@ -77,12 +109,18 @@ class Product:
 
     async def _a_coach(self, terms: Terms) -> UUID:
         coach_id = new_id()
-        await self._publish(given.a_profile(coach_id, hourly_rate=terms.rate))
+        rates = {"hourly_rate": terms.rate, "group_rate": terms.group_rate}
+        await self._publish(given.a_profile(coach_id, **rates))
         await given.put(self.service, coach_id, "schedule", given.OPEN_ALL_DAY)
         policy = {
             "buffer_before": terms.before,
             "buffer_after": terms.after,
             "cancellation_tiers": [list(tier) for tier in terms.tiers],
+            "group": {
+                "enabled": terms.group_rate is not None,
+                "capacity": terms.capacity,
+                "min_participants": terms.minimum,
+            },
         }
         await given.put(self.service, coach_id, "booking-policy", policy)
         return coach_id
@@ -95,39 +133,98 @@ class Product:
     def hear(self, event: Event) -> None:
         self.wait(self._publish(event))
 
-    def hold(self, student: int, coach: int, start: datetime) -> httpx2.Response:
-        return self.wait(
-            given.book(self.service, self.coaches[coach], self.students[student], start)
-        )
+    def hold(
+        self, student: int, coach: int, start: datetime, kind: Kind
+    ) -> httpx2.Response:
+        who = (self.coaches[coach], self.students[student])
+        return self.wait(given.book(self.service, *who, start, kind=kind))
 
     def post(
         self, session_id: str, verb: str, who: dict[str, str], **body: Any
     ) -> httpx2.Response:
-        path = f"/v1/sessions/{session_id}/{verb}"
+        return self._send(f"/v1/sessions/{session_id}/{verb}", who, body)
+
+    def hold_weeks(
+        self, student: int, coach: int, starts: Sequence[datetime]
+    ) -> httpx2.Response:
+        body = {
+            "coach_id": str(self.coaches[coach]),
+            "first_start": starts[0].isoformat(),
+            "count": len(starts),
+            "duration_minutes": 60,
+            "starts": [each.isoformat() for each in starts],
+        }
+        who = given.student(self.students[student])
+        return self._send("/v1/series", who, body)
+
+    def cancel_series(
+        self, series: str, since: str | None, who: dict[str, str]
+    ) -> httpx2.Response:
+        """From the session `since` on."""
+        body = {"from_session_id": since, "reason": "no time"}
+        return self._send(f"/v1/series/{series}/cancel", who, body)
+
+    def decide(self, seat: Seat, percent: int) -> httpx2.Response:
+        """An admin says how much goes back for a problem that was reported."""
+        body: dict[str, Any] = {"decision": "partial", "percent": percent}
+        if percent in (0, 100):
+            body = {"decision": "full" if percent else "none"}
+        body |= {"seat_id": seat.seat_id, "reason": "looked at it"}
+        path = f"/v1/admin/sessions/{seat.session.session_id}/problem"
+        return self._send(path, given.admin(), body)
+
+    def quote(self, seat: Seat) -> httpx2.Response:
+        """What the seat's student would get back now."""
+        path = f"/v1/sessions/{seat.session.session_id}/cancel/quote"
+        student = given.student(self.students[seat.student])
+        query = {"seat_id": seat.seat_id}
+        return self.wait(self.service.http.get(path, params=query, headers=student))
+
+    def _send(
+        self, path: str, who: dict[str, str], body: dict[str, Any]
+    ) -> httpx2.Response:
         return self.wait(self.service.http.post(path, json=body, headers=who))
 
-    def tick(self, now: datetime) -> None:
+    def tick(self, now: datetime, *, proposals: bool, groups: bool) -> None:
         """Product time becomes `now`, and the minute's tick does what it does to seats.
 
-        All its handlers, of rooms and lines as well, would take five times as long.
+        All its handlers, of rooms and lines as well, would take five times as long;
+        those of proposals and groups have nothing to do where there are none.
         """
-        self.wait(self._tick(now))
+        self.wait(self._tick(now, proposals, groups))
 
-    async def _tick(self, now: datetime) -> None:
+    async def _tick(self, now: datetime, proposals: bool, groups: bool) -> None:
         await self.service.clock.until(now)
         before = now - timedelta(minutes=1)
         tick = MinuteTickV1(occurred_at=now, due_at=now, previous_due_at=before)
         async with self.service.sessions.begin() as session:
             await events.on_minute_tick(tick, session, now)
+        if proposals:
+            async with self.service.sessions.begin() as session:
+                await events.on_minute_tick_of_proposals(tick, session, now)
+        if groups:
+            async with self.service.sessions.begin() as session:
+                await events.on_minute_tick_of_groups(tick, session, now)
+        async with self.service.sessions.begin() as session:
             await events.on_minute_tick_of_outcomes(tick, session, now)
 
     def stored(self) -> list[Stored]:
         query = """
-            SELECT id::text, status, starts_at, no_show, no_show_final, refund_amount,
-                   payment_id::text
-            FROM seats ORDER BY id
+            SELECT seat.id::text, seat.status, seat.starts_at, no_show, no_show_final,
+                   refund_amount, payment_id::text, session.starts_at, fate
+            FROM seats seat JOIN sessions session ON session.id = seat.session_id
+            ORDER BY seat.id
         """
         return [Stored(*row) for row in self.wait(self._rows(query))]
+
+    def proposals(self) -> list[tuple[str, str, datetime]]:
+        query = "SELECT id::text, status, expires_at FROM proposals ORDER BY id"
+        return [tuple(row) for row in self.wait(self._rows(query))]
+
+    def strikes(self) -> dict[str, datetime]:
+        """By session, since when it is held against its coach."""
+        query = "SELECT session_id::text, at FROM strikes"
+        return {row[0]: row[1] for row in self.wait(self._rows(query))}
 
     def overlapping(self) -> list[Any]:
         """Pairs of live sessions of one coach, or of seats of one student."""

@@ -1,304 +1,186 @@
 """The lives of seats, as a few pages of rules tell them, to hold against the product.
 
-Shares no code with it. An operation says what must come of it, or None where it must
-be refused; `run_out` does what falls due by itself at an instant.
+Shares no code with it. An operation says what must come of it, or that it must be
+refused; `run_out` does what falls due by itself at an instant.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from fractions import Fraction
-from math import floor
-from typing import Literal
+from datetime import datetime
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-LENGTH, HOLD, GRACE, NOTICE = HOUR, 15 * MINUTE, 15 * MINUTE, 2 * HOUR
-
-Side = Literal["student", "coach"]
-Tiers = Sequence[tuple[int, int]]
-
-LIVE = {"held", "confirmed", "in_progress"}
-COUNTED = LIVE | {"completed", "no_show"}
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Of a coach: buffers in minutes, [hours before, percent], minor units an hour."""
-
-    before: int
-    after: int
-    tiers: Tiers
-    rate: int
+from tests.booking.lives.groups import Groups
+from tests.booking.lives.outcomes import BEGUN
+from tests.booking.lives.seats import (
+    DAY,
+    HOLD,
+    HOUR,
+    LIVE,
+    MINUTE,
+    NOTICE,
+    Seat,
+    Session,
+)
 
 
-@dataclass
-class Seat:
-    """One student's individual session and what is known of it."""
-
-    session_id: str
-    seat_id: str
-    coach: int
-    student: int
-    start: datetime
-    terms: Terms
-    made_at: datetime
-    status: str = "held"
-    payment: str | None = None
-    confirmed_at: datetime | None = None
-    came: dict[str, datetime] = field(default_factory=dict)
-    missed: str | None = None
-    contestable_until: datetime | None = None
-    final: bool = False
-    back: int | None = None
-    marks: list[int] = field(default_factory=list)
-    moves: int = 0
-
-    @property
-    def end(self) -> datetime:
-        return self.start + LENGTH
-
-    @property
-    def runs_out(self) -> datetime:
-        return min(self.made_at + HOLD, self.start)
-
-    def keeps_apart(self, coach: int, start: datetime, terms: Terms) -> bool:
-        """Whether a session of the coach at `start` would come too close to this."""
-        own = self.terms
-        after = timedelta(minutes=own.after + terms.before)
-        before = timedelta(minutes=own.before + terms.after)
-        near = start < self.end + after and self.start < start + LENGTH + before
-        return self.coach == coach and self.status in COUNTED and near
-
-    def occupies(self, student: int, start: datetime) -> bool:
-        near = start < self.end and self.start < start + LENGTH
-        return self.student == student and self.status in LIVE and near
-
-    def owes(self, percent: int) -> None:
-        """Of what was paid, so much goes back."""
-        self.back = floor(Fraction(self.terms.rate * percent, 100) + Fraction(1, 2))
-
-    def tier(self, now: datetime) -> int:
-        left = self.start - now
-        return next((p for h, p in self.terms.tiers if left >= h * HOUR), 0)
-
-    def lowest(self, now: datetime) -> int:
-        return min([self.tier(now), *self.marks])
-
-    def percent(self, now: datetime) -> int:
-        """What the student gets back who cancels now."""
-        assert self.confirmed_at is not None
-        return 100 if now <= self.confirmed_at + GRACE else self.lowest(now)
-
-    def absent(self, at: datetime) -> str | None:
-        sides = [
-            side
-            for side in ("student", "coach")
-            if side not in self.came or self.came[side] > at
-        ]
-        return {0: None, 1: sides[0] if sides else None, 2: "both"}[len(sides)]
-
-
-@dataclass
-class Market:
-    """All seats with all coaches, at one instant."""
-
-    terms: Sequence[Terms]
-    now: datetime
-    seats: list[Seat] = field(default_factory=list)
-    strikes: dict[int, dict[str, datetime]] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-
-    def is_paused(self, coach: int) -> bool:
-        since = self.now - 90 * DAY
-        mine = self.strikes.get(coach, {}).values()
-        return sum(at > since for at in mine) >= 3
-
-    def is_free(self, coach: int, start: datetime, but: Seat | None = None) -> bool:
-        terms = but.terms if but else self.terms[coach]
-        return not any(
-            seat.keeps_apart(coach, start, terms)
-            for seat in self.seats
-            if seat is not but
-        )
-
-    def is_idle(self, student: int, start: datetime, but: Seat | None = None) -> bool:
-        return not any(
-            seat.occupies(student, start) for seat in self.seats if seat is not but
-        )
+class Market(Groups):
+    """All that people and time do to seats."""
 
     def may_hold(self, student: int, coach: int, start: datetime) -> bool:
         """Whether this student gets this time of this coach."""
-        mine = [seat for seat in self.seats if seat.student == student]
-        held = [seat for seat in mine if seat.status == "held"]
-        recent = [s for s in mine if s.coach == coach and s.made_at > self.now - HOUR]
-        room = len(held) < 3 and all(seat.coach != coach for seat in held)
+        return self.may_hold_all(student, coach, [start])
+
+    def may_hold_all(
+        self, student: int, coach: int, starts: Sequence[datetime]
+    ) -> bool:
+        """Whether this student gets all these times of this coach, together."""
+        good = self.may_wait_for_money(student, coach)
+        return good and all(self._is_offered(student, coach, each) for each in starts)
+
+    def _is_offered(self, student: int, coach: int, start: datetime) -> bool:
         return (
-            room
-            and len(recent) < 5
-            and start >= self.now + NOTICE
+            start >= self.now + NOTICE
             and not self.is_paused(coach)
             and self.is_idle(student, start)
             and self.is_free(coach, start)
         )
 
+    def seat(self, session: Session, seat_id: str, student: int) -> Seat:
+        """The student has a seat in the session from now on."""
+        until = min(self.now + HOLD, session.start)
+        seat = Seat(seat_id, session, student, session.start, self.now, until)
+        if session not in self.sessions:
+            self.sessions.append(session)
+        session.seats.append(seat)
+        self.seats.append(seat)
+        return seat
+
     def pay(self, seat: Seat, payment: str) -> None:
         """Money came: for what is held, or ran out and can still be had; else it goes."""
-        if payment == seat.payment or payment in self.refused:
+        if payment == seat.payment or (payment, seat.seat_id) in self.refused:
             return
         late = seat.status == "expired" and self._can_still_be_had(seat)
         if seat.status == "held" or late:
             seat.status, seat.confirmed_at = "confirmed", self.now
             seat.payment, seat.back = payment, None
             return
-        self.refused.add(payment)
+        self.refused.add((payment, seat.seat_id))
         if seat.payment is None:
             seat.payment = payment
             seat.owes(100)
 
     def _can_still_be_had(self, seat: Seat) -> bool:
+        own = seat.session
         overlaps = any(
-            other.status in LIVE
-            and other.keeps_apart(seat.coach, seat.start, seat.terms)
-            for other in self.seats
-            if other is not seat
+            other.keeps_apart(own.coach, own.start, own.terms, LIVE)
+            for other in self.sessions
+            if other is not own
         )
         idle = self.is_idle(seat.student, seat.start, seat)
-        return seat.start > self.now and idle and not overlaps
+        return (
+            seat.start > self.now
+            and seat.start == own.start
+            and idle
+            and not overlaps
+            and own.fate != "called_off"
+            and len(own.live()) < own.capacity
+            and not self.comes_too_late(own)
+        )
 
-    def cancel(self, seat: Seat, by: str) -> bool:
-        """Whether `by` can give the seat up now; then it is done."""
-        if seat.status == "held":
-            seat.status = "cancelled"
-            return True
-        if by == "coach" and self.now >= seat.start:
-            if seat.status in ("confirmed", "in_progress"):
-                self._miss(seat, "coach")
-                self._finalise(seat)
-                return True
-            return False
-        if seat.status != "confirmed" or (by == "student" and self.now >= seat.start):
-            return False
-        seat.owes(seat.percent(self.now) if by == "student" else 100)
-        if by == "coach" and seat.start - self.now < DAY:
-            self._strike(seat)
+    def cancel(self, seats: Sequence[Seat], by: str) -> bool:
+        """Whether `by` can give all of these up now; then it is done.
+
+        What is held as part of a series goes with all of it.
+        """
+        unpaid = {seat.series for seat in seats if seat.status == "held"} - {None}
+        seats = [
+            seat
+            for seat in self.seats
+            if seat in seats or (seat.series in unpaid and seat.status == "held")
+        ]
+        good = all(self.can_go(seat, by) for seat in seats)
+        if good:
+            for seat in seats:
+                self._give_up(seat, by)
+            self.overtake_what_is_over()
+        return good
+
+    def cancel_from(self, series: str, since: datetime, by: str) -> bool:
+        """Whether anything of the series can be given up from then on; then it is."""
+        seats = [
+            seat
+            for seat in self.seats
+            if seat.series == series
+            and seat.start > self.now
+            and seat.status in ("held", "confirmed")
+            and (seat.start >= since or seat.status == "held")
+        ]
+        return bool(seats) and self.cancel(seats, by)
+
+    def call_off(self, session: Session, by: str) -> bool:
+        """Whether `by` can give the group up as a whole; no money revives it then."""
+        good = self.cancel(session.live() or session.seats[-1:], by)
+        if good:
+            session.fate = "called_off"
+        return good
+
+    def can_go(self, seat: Seat, by: str) -> bool:
+        if seat.status == "in_progress":
+            return by == "coach"
+        late = by == "student" and self.now >= seat.start
+        return seat.status == "held" or (seat.status == "confirmed" and not late)
+
+    def _give_up(self, seat: Seat, by: str) -> None:
+        """What has begun, its coach ends as a no-show of its own."""
+        begun = seat.status == "in_progress" or self.now >= seat.start
+        if begun and by == "coach":
+            self.missed(seat, "coach")
+            self.stands(seat)
+            return
+        if seat.status == "confirmed":
+            seat.owes(seat.percent(self.now) if by == "student" else 100)
+            if by == "coach" and seat.start - self.now < DAY:
+                self.strike(seat.session)
         seat.status = "cancelled"
-        return True
 
     def move(self, seat: Seat, start: datetime) -> bool:
         """Whether the student can move the seat there alone; then it is done."""
         good = (
             seat.status == "confirmed"
+            and seat.session.kind == "individual"
             and self.now < seat.start
             and seat.moves < 3
             and seat.lowest(self.now) == 100
             and start != seat.start
             and start >= self.now + NOTICE
-            and not self.is_paused(seat.coach)
+            and not self.is_paused(seat.session.coach)
             and self.is_idle(seat.student, start, seat)
-            and self.is_free(seat.coach, start, seat)
+            and self.is_free(seat.session.coach, start, seat.session)
         )
         if good:
-            seat.marks.append(seat.tier(self.now))
-            seat.moves += 1
-            seat.start = start
+            self.relocate(seat.session, [seat], start, "student")
         return good
-
-    def come(self, seat: Seat, side: Side) -> bool:
-        """Whether "I'm here" counts now."""
-        near = seat.start - 15 * MINUTE <= self.now <= seat.end
-        open_ = seat.status in ("confirmed", "in_progress", "no_show")
-        if near and open_:
-            seat.came.setdefault(side, self.now)
-        return near and open_
-
-    def begin(self, seat: Seat) -> bool:
-        near = seat.start - 10 * MINUTE <= self.now <= seat.end
-        if seat.status != "confirmed" or not near:
-            return False
-        seat.came.setdefault("coach", self.now)
-        seat.status = "in_progress"
-        return True
-
-    def complete(self, seat: Seat) -> bool:
-        if seat.status not in ("confirmed", "in_progress"):
-            return False
-        if self.now < seat.start + LENGTH / 2:
-            return False
-        seat.status = "completed"
-        return True
-
-    def miss(self, seat: Seat) -> bool:
-        """Whether the coach may say that the student does not come."""
-        good = (
-            seat.status in ("confirmed", "in_progress")
-            and self.now >= seat.start + 15 * MINUTE
-            and "student" not in seat.came
-        )
-        if good:
-            self._miss(seat, "student")
-        return good
-
-    def contest(self, seat: Seat, side: str) -> bool:
-        good = (
-            seat.status == "no_show"
-            and not seat.final
-            and seat.missed in (side, "both")
-        )
-        return good and self._took_place(seat)
-
-    def waive(self, seat: Seat) -> bool:
-        good = seat.status == "no_show" and not seat.final and seat.missed == "student"
-        return good and self._took_place(seat)
 
     def boundaries(self) -> Iterator[datetime]:
         """When something may fall due by itself, from now on."""
         for seat in self.seats:
             if seat.status == "held":
                 yield seat.runs_out
-            elif seat.status in ("confirmed", "in_progress"):
+            elif seat.status in BEGUN:
                 yield seat.start + 15 * MINUTE
                 yield seat.end + 2 * HOUR
             elif seat.contestable_until and not seat.final:
                 yield seat.contestable_until
+        for session in self.sessions:
+            if session.kind == "group" and session.fate is None:
+                yield session.start - DAY
+        yield from (each.until for each in self.proposals if each.is_open)
 
-    def run_out(self) -> None:
-        """Do what has fallen due by now."""
-        for seat in self.seats:
-            if seat.status == "held" and seat.runs_out <= self.now:
-                seat.status = "expired"
-            elif seat.status in ("confirmed", "in_progress"):
-                self._decide(seat)
-            elif seat.status == "no_show" and not seat.final:
-                assert seat.contestable_until is not None
-                if seat.contestable_until <= self.now:
-                    self._finalise(seat)
-
-    def _decide(self, seat: Seat) -> None:
-        early = seat.start + 15 * MINUTE
-        absent = seat.absent(early)
-        if self.now >= early and absent in ("student", "coach"):
-            self._miss(seat, absent)
-        elif self.now >= seat.end + 2 * HOUR:
-            absent = seat.absent(self.now)
-            if seat.status == "in_progress" or absent is None:
-                seat.status = "completed"
-            else:
-                self._miss(seat, absent)
-
-    def _miss(self, seat: Seat, who: str) -> None:
-        seat.status, seat.missed = "no_show", who
-        seat.contestable_until = self.now + DAY
-
-    def _took_place(self, seat: Seat) -> bool:
-        seat.status, seat.missed, seat.contestable_until = "completed", None, None
-        return True
-
-    def _finalise(self, seat: Seat) -> None:
-        seat.final = True
-        if seat.missed != "student":
-            seat.owes(100)
-        if seat.missed == "coach":
-            self._strike(seat)
-
-    def _strike(self, seat: Seat) -> None:
-        self.strikes.setdefault(seat.coach, {}).setdefault(seat.session_id, self.now)
+    def run_out(self) -> bool:
+        """Do what has fallen due by now; whether that was anything."""
+        due = [s for s in self.seats if s.status == "held" and s.runs_out <= self.now]
+        for seat in due:
+            seat.status = "expired"
+        closed = self.settle_due()
+        decided = self.decide_groups()
+        done = [self.fall_due(seat) for seat in self.seats]
+        self.overtake_what_is_over()
+        return bool(due) or closed or decided or any(done)
