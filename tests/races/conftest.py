@@ -55,13 +55,13 @@ class Course:
         await db.engine_of(sessions).dispose()
 
     async def open_days(self, **policy: object) -> None:
-        """The coach works round the clock from now on, with this policy."""
+        """The coach works round the clock for a year from now, with this policy."""
         coach = self.coach.coach
         path = f"/v1/coaches/{coach.id}"
         hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
         rules = {"timezone": "UTC", "rules": hours, "overrides": [], "time_off": []}
         await coach.put(f"{path}/schedule", rules)
-        await coach.put(f"{path}/booking-policy", policy)
+        await coach.put(f"{path}/booking-policy", {"horizon_days": 365} | policy)
 
     async def noon(self, days: int) -> datetime:
         """Twelve o'clock in UTC, so many days ahead."""
