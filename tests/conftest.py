@@ -42,6 +42,11 @@ TOGETHER = (
 """Whose tests share a marketplace, which takes longer to start than most tests."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for servers now and then."""
+    return (os.cpu_count() or 1) + 1
+
+
 class Together(LoadScopeScheduling):  # type: ignore[misc]
     """One worker gets all that share something; every other test goes by itself."""
 
@@ -60,9 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: no collection of garbage looks through it again."""
+    """What is imported by now stays: no collection of garbage looks through it."""
     gc.freeze()
+    gc.enable()
 
 
 class LoopErrors(logging.Handler):
