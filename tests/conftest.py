@@ -42,11 +42,6 @@ TOGETHER = (
 """Whose tests share a marketplace, which takes longer to start than most tests."""
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests wait for servers now and then."""
-    return (os.cpu_count() or 1) + 1
-
-
 class Together(LoadScopeScheduling):  # type: ignore[misc]
     """One worker gets all that share something; every other test goes by itself."""
 
@@ -71,6 +66,7 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """What is imported by now stays: no collection of garbage looks through it."""
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)  # tests make much, and most of it is forgotten
     gc.enable()
 
 

@@ -8,6 +8,7 @@ import pytest
 from faststream.rabbit import RabbitBroker
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlmodel import func, select
 
 from services.scheduler import actions, domain
@@ -133,13 +134,7 @@ async def test_the_running_service_ticks_as_its_clock_moves(
         {"database_url": url, "amqp_url": "amqp://nowhere"}
     )
 
-    class ThreeMinutes(FixedClock):
-        async def until(self, instant: datetime) -> None:
-            if instant > NOW + timedelta(minutes=3):
-                await asyncio.Event().wait()
-            await super().until(instant)
-
-    app = create_app(settings, RabbitBroker(), ThreeMinutes(), a_verifier())
+    app = create_app(settings, RabbitBroker(), UpTo(minutes=3), a_verifier())
     parts = app.state.parts
     assert (await service.backlog(parts))["ticks"] == 3
 
@@ -150,3 +145,50 @@ async def test_the_running_service_ticks_as_its_clock_moves(
 
     assert (await service.backlog(parts))["ticks"] == 0
     await db.engine_of(app.state.sessions).dispose()
+
+
+async def test_what_falls_due_while_ticks_are_said_is_said_at_once(
+    url: str, sessions: Sessions
+) -> None:
+    settings = SchedulerSettings.model_validate(
+        {"database_url": url, "amqp_url": "amqp://nowhere"}
+    )
+    clock = UpTo(minutes=60)
+    app = create_app(settings, RabbitBroker(), clock, a_verifier())
+
+    async with running(app.state.parts.workers):
+        async with sessions.begin() as somebody:
+            await somebody.exec(select(func.pg_advisory_xact_lock(actions.TURNS)))
+            async with asyncio.timeout(10):
+                while not await waits_for_its_turn(sessions):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            clock.advance(minutes=60)
+        async with asyncio.timeout(10):
+            while len(await ticks(sessions, MinuteTickV1)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    said = [tick.due_at for tick in await ticks(sessions, MinuteTickV1)]
+    assert said == [NOW, NOW + timedelta(minutes=60)]
+    await db.engine_of(app.state.sessions).dispose()
+
+
+class UpTo(FixedClock):
+    """Moves to what is waited for, unless that is later than so long from now."""
+
+    def __init__(self, **most: float) -> None:
+        super().__init__()
+        self._last = NOW + timedelta(**most)
+
+    async def until(self, instant: datetime) -> None:
+        if instant > self._last:
+            await asyncio.Event().wait()
+        await super().until(instant)
+
+
+async def waits_for_its_turn(sessions: Sessions) -> bool:
+    query = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+    )
+    async with sessions() as session:
+        return bool((await (await session.connection()).execute(query)).scalar())
