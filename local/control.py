@@ -4,11 +4,12 @@ None of these routes exists when the gateway runs outside local mode.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 from pydantic import Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +19,8 @@ from local.settings import LocalSettings
 from shared import web
 from shared.errors import Unavailable
 from shared.inputs import Input, Instant, Int, Output
+
+Key = Annotated[str | None, Header(max_length=255)]
 
 Pending = Callable[[], Awaitable[dict[str, int]]]
 
@@ -74,6 +77,7 @@ def create_app(
     `tick_consequences` only the ticks that are due and the messages that carry them.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    moved: deque[str | None] = deque(maxlen=100)
     web.answer_with_problems(app)
 
     @app.get("/local/clock")
@@ -82,9 +86,12 @@ def create_app(
         return Time(now=clock.now())
 
     @app.post("/local/clock")
-    async def move_clock(move: Move) -> Time:
+    async def move_clock(move: Move, idempotency_key: Key = None) -> Time:
+        """Asked again under the same key, it does not move again."""
         _refuse_in_the_past(clock)
-        await advance(timedelta(seconds=move.advance_seconds))
+        if idempotency_key is None or idempotency_key not in moved:
+            moved.append(idempotency_key)
+            await advance(timedelta(seconds=move.advance_seconds))
         left = await until_empty(tick_consequences, PATIENCE)
         if left:
             raise StillBusy("Ticks are still being handled.", retry_after=1, left=left)

@@ -81,6 +81,27 @@ async def test_what_somebody_only_points_at_is_decided_by_this_tick(
     assert len(await outcomes(service)) == 1
 
 
+async def test_what_somebody_is_just_changing_is_decided_by_this_tick(
+    service: Service,
+) -> None:
+    await given.a_confirmed_seat(service)
+    await service.clock.until(END + DAY / 2)
+    is_locked = asyncio.Event()
+
+    async def change() -> None:
+        async with service.sessions.begin() as other:
+            await other.exec(select(Seat).with_for_update())
+            is_locked.set()
+            await asyncio.sleep(0.2)
+
+    changing = asyncio.create_task(change())
+    await is_locked.wait()
+    await ticks(service, 1)
+    await changing
+
+    assert len(await outcomes(service)) == 1
+
+
 @pytest.mark.parametrize("verb", ["contest", "waive"])
 async def test_of_a_no_show_one_side_and_the_tick_have_one_outcome(
     service: Service, verb: str

@@ -23,6 +23,7 @@ from local.processes import temporary_folder, unprivileged
 from local.settings import LocalSettings
 from services.scheduler.models import EmittedTick
 from shared.contracts.scheduler import HourTickV1
+from shared.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -70,6 +71,21 @@ async def test_the_clock_moves_forward_for_everybody(house: House) -> None:
     assert timedelta(hours=1) <= after - before < timedelta(hours=1, minutes=1)
     assert house.clock.now() - after < timedelta(minutes=1)
     assert await moved(house, timedelta()) >= after
+
+
+async def test_a_move_that_is_asked_for_again_under_its_key_is_made_once(
+    house: House,
+) -> None:
+    before = await moved(house, timedelta())
+    key = {"Idempotency-Key": str(new_id())}
+
+    for _ in range(2):
+        body = {"advance_seconds": 3600}
+        answer = await house.gateway.post(CLOCK, json=body, headers=key)
+        assert answer.status_code == 200, answer.text
+
+    after = await moved(house, timedelta())
+    assert timedelta(hours=1) <= after - before < timedelta(hours=1, minutes=1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the minute's tick decides about seats nobody has ended."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -22,19 +23,28 @@ BATCH = 200
 MOST = 50
 """Batches a tick; what is left after so many is for the next one."""
 
+PAUSE = 0.02
+"""Seconds until those are looked for again that somebody was about to change."""
+
 Rows = Sequence[tuple[Seat, Session]]
+Query = Select[Seat, Session]
 
 
 async def decide_due(session: AsyncSession, until: datetime, now: datetime) -> int:
     """Remind who is missing and decide what is due by then; how many were looked at.
 
-    A seat that somebody else is about to change is left to them, or to the next tick.
+    A seat that somebody else is about to change is waited for, for a second; nobody
+    waits for its lock, so that nobody waits for us and we for them. Then it is left to
+    the next tick.
     """
     looked = 0
     for _ in range(MOST):
-        rows = await _begun(session, until)
+        rows = await _locked(session, _begun(until))
         if not rows:
-            break
+            if not await _are_there(session, _begun(until)):
+                break
+            await asyncio.sleep(PAUSE)
+            continue
         presences = await attendance.presences(session, rows)
         await outbox.publish(session, *_reminders(rows, presences, now))
         for seat, _ in rows:
@@ -48,13 +58,13 @@ async def decide_due(session: AsyncSession, until: datetime, now: datetime) -> i
 async def finalise_due(session: AsyncSession, until: datetime, now: datetime) -> int:
     """No-shows that nobody contested in time stand; how many they were."""
     final = 0
+    query = _seats().where(
+        col(Seat.status) == Status.NO_SHOW,
+        ~col(Seat.no_show_final),
+        col(Seat.provisional_until) <= until,
+    )
     for _ in range(MOST):
-        query = _locked().where(
-            col(Seat.status) == Status.NO_SHOW,
-            ~col(Seat.no_show_final),
-            col(Seat.provisional_until) <= until,
-        )
-        rows = (await session.exec(query)).all()
+        rows = await _locked(session, query)
         if not rows:
             break
         await outcomes.finalise(session, rows, now)
@@ -63,7 +73,7 @@ async def finalise_due(session: AsyncSession, until: datetime, now: datetime) ->
     return final
 
 
-async def _begun(session: AsyncSession, until: datetime) -> Rows:
+def _begun(until: datetime) -> Query:
     """Open seats that were not looked at since they should have been."""
     start, looked_at = col(Seat.starts_at), col(Seat.looked_at)
     unseen = [
@@ -73,23 +83,27 @@ async def _begun(session: AsyncSession, until: datetime) -> Rows:
         )
         for after in (NUDGE, PATIENCE)
     ]
-    query = _locked().where(
+    return _seats().where(
         col(Seat.status).in_((Status.CONFIRMED, Status.IN_PROGRESS)),
         start <= until - NUDGE,
         or_(*unseen, col(Seat.ends_at) <= until - LATEST),
     )
-    return (await session.exec(query)).all()
 
 
-def _locked() -> Select[Seat, Session]:
+def _seats() -> Query:
+    return select(Seat, Session).join(Session, col(Session.id) == col(Seat.session_id))
+
+
+async def _locked(session: AsyncSession, query: Query) -> Rows:
     """Not what somebody is about to change; what a new row points at is not that."""
-    return (
-        select(Seat, Session)
-        .join(Session, col(Session.id) == col(Seat.session_id))
-        .order_by(col(Seat.starts_at), col(Seat.id))
-        .limit(BATCH)
-        .with_for_update(of=[Seat, Session], skip_locked=True, key_share=True)
-    )
+    lock = query.with_for_update(of=[Seat, Session], skip_locked=True, key_share=True)
+    first = lock.order_by(col(Seat.starts_at), col(Seat.id)).limit(BATCH)
+    return (await session.exec(first)).all()
+
+
+async def _are_there(session: AsyncSession, query: Query) -> bool:
+    one = query.with_only_columns(col(Seat.id)).limit(1)
+    return (await (await session.connection()).execute(one)).first() is not None
 
 
 def _reminders(
