@@ -92,20 +92,21 @@ def create_app(
         if idempotency_key is None or idempotency_key not in moved:
             moved.append(idempotency_key)
             await advance(timedelta(seconds=move.advance_seconds))
-        left = await until_empty(tick_consequences, PATIENCE)
-        if left:
-            raise StillBusy("Ticks are still being handled.", retry_after=1, left=left)
+        await _require_nothing(tick_consequences, "Ticks are still being handled.")
         return Time(now=clock.now())
 
     @app.get("/local/idle")
     async def idle() -> dict[str, str]:
-        left = await until_empty(pending, PATIENCE)
-        if left:
-            raise StillBusy("Not idle yet.", retry_after=1, left=left)
+        await _require_nothing(pending, "Not idle yet.")
         return {"status": "idle"}
 
     app.include_router(pages.make_router(settings, clock))
     return app
+
+
+async def _require_nothing(pending: Pending, otherwise: str) -> None:
+    if left := await until_empty(pending, PATIENCE):
+        raise StillBusy(otherwise, retry_after=1, left=left)
 
 
 def _refuse_in_the_past(clock: MovableClock) -> None:
