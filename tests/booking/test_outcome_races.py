@@ -81,25 +81,27 @@ async def test_what_somebody_only_points_at_is_decided_by_this_tick(
     assert len(await outcomes(service)) == 1
 
 
-async def test_what_somebody_is_just_changing_is_decided_by_this_tick(
+async def test_what_somebody_is_just_changing_is_decided_and_final_by_their_ticks(
     service: Service,
 ) -> None:
     await given.a_confirmed_seat(service)
-    await service.clock.until(END + DAY / 2)
-    is_locked = asyncio.Event()
+    for at in (END + DAY / 2, END + 3 * DAY):
+        await service.clock.until(at)
+        is_locked = asyncio.Event()
+        changing = asyncio.create_task(change(service, is_locked))
+        await is_locked.wait()
+        await ticks(service, 1)
+        await changing
 
-    async def change() -> None:
-        async with service.sessions.begin() as other:
-            await other.exec(select(Seat).with_for_update())
-            is_locked.set()
-            await asyncio.sleep(0.2)
+    found = await outcomes(service)
+    assert sorted(final for _, _, final in found) == [False, True]
 
-    changing = asyncio.create_task(change())
-    await is_locked.wait()
-    await ticks(service, 1)
-    await changing
 
-    assert len(await outcomes(service)) == 1
+async def change(service: Service, is_locked: asyncio.Event) -> None:
+    async with service.sessions.begin() as other:
+        await other.exec(select(Seat).with_for_update())
+        is_locked.set()
+        await asyncio.sleep(0.2)
 
 
 @pytest.mark.parametrize("verb", ["contest", "waive"])

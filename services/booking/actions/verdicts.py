@@ -1,7 +1,7 @@
 """What the minute's tick decides about seats nobody has ended."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,30 +21,19 @@ from shared.contracts.booking import AttendanceMissingV1
 
 BATCH = 200
 MOST = 50
-"""Batches a tick; what is left after so many is for the next one."""
+"""Looks a tick; what is left after so many is for the next one."""
 
 PAUSE = 0.02
-"""Seconds until those are looked for again that somebody was about to change."""
+"""Seconds between two looks at what somebody else is about to change."""
 
 Rows = Sequence[tuple[Seat, Session]]
 Query = Select[Seat, Session]
 
 
 async def decide_due(session: AsyncSession, until: datetime, now: datetime) -> int:
-    """Remind who is missing and decide what is due by then; how many were looked at.
-
-    A seat that somebody else is about to change is waited for, for a second; nobody
-    waits for its lock, so that nobody waits for us and we for them. Then it is left to
-    the next tick.
-    """
+    """Remind who is missing and decide what is due by then; how many were looked at."""
     looked = 0
-    for _ in range(MOST):
-        rows = await _locked(session, _begun(until))
-        if not rows:
-            if not await _are_there(session, _begun(until)):
-                break
-            await asyncio.sleep(PAUSE)
-            continue
+    async for rows in _batches(session, _begun(until)):
         presences = await attendance.presences(session, rows)
         await outbox.publish(session, *_reminders(rows, presences, now))
         for seat, _ in rows:
@@ -63,10 +52,7 @@ async def finalise_due(session: AsyncSession, until: datetime, now: datetime) ->
         ~col(Seat.no_show_final),
         col(Seat.provisional_until) <= until,
     )
-    for _ in range(MOST):
-        rows = await _locked(session, query)
-        if not rows:
-            break
+    async for rows in _batches(session, query):
         await outcomes.finalise(session, rows, now)
         await session.flush()
         final += len(rows)
@@ -92,6 +78,21 @@ def _begun(until: datetime) -> Query:
 
 def _seats() -> Query:
     return select(Seat, Session).join(Session, col(Session.id) == col(Seat.session_id))
+
+
+async def _batches(session: AsyncSession, query: Query) -> AsyncIterator[Rows]:
+    """Locked seats of the query until there are none; each is to leave it by a flush.
+
+    One that somebody else is about to change is looked for again, for a second. Nobody
+    waits for its lock: they may wait for one of ours.
+    """
+    for _ in range(MOST):
+        if rows := await _locked(session, query):
+            yield rows
+        elif await _are_there(session, query):
+            await asyncio.sleep(PAUSE)
+        else:
+            break
 
 
 async def _locked(session: AsyncSession, query: Query) -> Rows:

@@ -98,8 +98,8 @@ class Calendars:
             return await _body(response)
 
     def _connections(self) -> aiohttp.ClientSession:
-        """Made when first needed: a session belongs to the loop that runs, and trust is
-        read from a disk in a fiftieth of a second."""
+        """Made when first needed: a session belongs to the loop that runs, and to read
+        whom it trusts takes 20 ms."""
         if self._http is None:
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(

@@ -19,8 +19,15 @@ STUDENTS = 4
 JOINING = st.sampled_from([None, None, None, -26 * HOUR, -24 * HOUR, -3 * HOUR])
 """How long before the start of its group a step is taken; None: now."""
 
-PAYING = st.lists(st.sampled_from([True, True, True, False]), min_size=1, max_size=3)
-"""Who asks for a seat, and pays for it at once or not."""
+Asking = tuple[Sequence[int], int, tuple[int, int], Sequence[bool]]
+
+ASKING: st.SearchStrategy[Asking] = st.tuples(
+    st.permutations(range(STUDENTS)),
+    st.integers(0, 1),
+    WHEN,
+    st.lists(st.sampled_from([True, True, True, False]), min_size=1, max_size=3),
+)
+"""Students, their coach, when; and how many ask, who pay at once or not."""
 
 
 class Together(Meeting, Agreeing):
@@ -48,40 +55,18 @@ class Together(Meeting, Agreeing):
     )
     many: ClassVar = 6
 
-    @initialize(
-        students=st.permutations(range(STUDENTS)),
-        coach=st.integers(0, 1),
-        when=WHEN,
-        pay=PAYING,
-    )
-    def begin(
-        self,
-        students: Sequence[int],
-        coach: int,
-        when: tuple[int, int],
-        pay: Sequence[bool],
-    ) -> None:
+    @initialize(asking=ASKING)
+    def begin(self, asking: Asking) -> None:
         """A group, if the time allows it."""
-        self.sit(students, coach, when, pay)
+        self.sit(asking)
 
     def groups(self) -> list[Session]:
         return [s for s in self.model.sessions if s.kind == "group" and s.live()]
 
-    @step(
-        possible=lambda self: self.live() < self.many,
-        students=st.permutations(range(STUDENTS)),
-        coach=st.integers(0, 1),
-        when=WHEN,
-        pay=PAYING,
-    )
-    def sit(
-        self,
-        students: Sequence[int],
-        coach: int,
-        when: tuple[int, int],
-        pay: Sequence[bool],
-    ) -> None:
+    @step(possible=lambda self: self.live() < self.many, asking=ASKING)
+    def sit(self, asking: Asking) -> None:
         """One to three students ask for the same group, perhaps a new one."""
+        students, coach, when, pay = asking
         for student, pays in zip(students, pay, strict=False):
             self.wants_a_seat(student, coach, when, pays)
 
