@@ -11,6 +11,7 @@ standard library.
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import pwd
@@ -34,6 +35,8 @@ is down for a moment finds its port still free."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is nobody else's
 ROOM = 2 * 1024**3
+
+_steps = itertools.count(secrets.randbelow(PORTS), step=7)
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -96,9 +99,12 @@ def give(path: Path, user: str | None) -> None:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port that nobody listens on now, and that we have not given yet.
+
+    The next two are not given either: a `PORT_BASE` takes them.
+    """
     while True:
-        port = FIRST_PORT + secrets.randbelow(PORTS)
+        port = FIRST_PORT + next(_steps) % PORTS
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

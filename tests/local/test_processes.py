@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,9 @@ def test_the_kernel_ends_a_server_whose_guardian_is_killed(folder: Path) -> None
 def test_a_free_port_can_be_bound() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", free_port()))
+
+
+def test_no_port_is_given_twice_nor_are_the_two_after_it() -> None:
+    ports = sorted(free_port() for _ in range(500))
+
+    assert all(later - earlier > 2 for earlier, later in pairwise(ports))

@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -156,9 +157,10 @@ async def test_what_falls_due_while_ticks_are_said_is_said_at_once(
     clock = UpTo(minutes=60)
     app = create_app(settings, RabbitBroker(), clock, a_verifier())
 
-    async with running(app.state.parts.workers):
+    async with AsyncExitStack() as service_runs:
         async with sessions.begin() as somebody:
             await somebody.exec(select(func.pg_advisory_xact_lock(actions.TURNS)))
+            await service_runs.enter_async_context(running(app.state.parts.workers))
             async with asyncio.timeout(10):
                 while not await waits_for_its_turn(sessions):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
