@@ -91,10 +91,12 @@ def says_who_is_its_child(file: Path) -> bool:
 
 def start(process: Process, folder: Path) -> list[int]:
     """The process ids of the sleeper and those around it, once it has its child."""
-    others = descendants(os.getpid())  # what other tests of this worker have started
+    others = descendants(os.getpid())  # a PostgreSQL of this worker, maybe
     (folder / "child").unlink(missing_ok=True)
     process.start(lambda: says_who_is_its_child(folder / "child"))
-    return [pid for pid in descendants(os.getpid()) if pid not in others]
+    # Also what those have started since: PostgreSQL looks after itself at any moment.
+    foreign = {*others, *(pid for other in others for pid in descendants(other))}
+    return [pid for pid in descendants(os.getpid()) if pid not in foreign]
 
 
 def test_closing_ends_the_whole_family_and_removes_the_folder(folder: Path) -> None:
