@@ -115,15 +115,20 @@ def make_app(parts: Parts) -> FastAPI:
                 await stack.enter_async_context(tasks)
             yield
 
-    app = FastAPI(title=parts.name, lifespan=lifespan, docs_url=None, redoc_url=None)
+    # As they are: a router that is included is searched twice for each request.
+    routers = filter(None, (parts.router, health.router))
+    app = FastAPI(
+        title=parts.name,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        routes=[route for router in routers for route in router.routes],
+    )
     app.state.parts = parts
     app.state.sessions = parts.sessions
     app.state.clock = parts.clock
     app.state.verifier = parts.verifier
     app.state.joined = False
-    if parts.router is not None:
-        app.include_router(parts.router)
-    app.include_router(health.router)
     web.answer_with_problems(app)
     # outermost, so that the answer to an unforeseen error bears its ids too
     app.middleware_stack = requests.RequestContext(

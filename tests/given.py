@@ -7,12 +7,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from faststream.rabbit import RabbitBroker
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from pydantic_core import from_json
 from sqlalchemy import select
 
 from shared.auth import AUDIENCE, ISSUER, Verifier
+from shared.broker import events_exchange
 from shared.contracts import REGISTRY, Event
 from shared.db import Sessions
 from shared.ids import new_id
@@ -74,3 +76,9 @@ async def published(sessions: Sessions) -> list[Event]:
     async with sessions() as session:
         rows = (await session.exec(select(OUTBOX).order_by(OUTBOX.c.id))).all()  # type: ignore[call-overload]
     return [REGISTRY[row.name].model_validate(from_json(row.body)) for row in rows]
+
+
+async def deliver(broker: RabbitBroker, *events: Event) -> None:
+    """Publish the events, one after the other, as a relay does."""
+    for event in events:
+        await broker.publish(event, exchange=events_exchange(), routing_key=event.name)

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from faststream.rabbit import RabbitBroker
+from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from pydantic import SecretStr
 
 from services.booking.app import create_app
@@ -37,9 +37,10 @@ async def opened(url: str, **settings_of_a_test: Any) -> AsyncIterator[Service]:
         settings, broker=RabbitBroker(), clock=clock, verifier=a_verifier()
     )
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(
-        transport=transport, base_url="http://booking"
-    ) as http:
+    async with (
+        TestRabbitBroker(app.state.parts.broker),
+        httpx2.AsyncClient(transport=transport, base_url="http://booking") as http,
+    ):
         yield Service(app, http, clock)
     for resource in app.state.parts.resources:
         await resource.__aexit__(None, None, None)

@@ -10,17 +10,15 @@ from uuid import UUID
 import httpx2
 import pytest
 from fastapi import FastAPI
-from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from sqlalchemy import event
 
-from shared.broker import events_exchange
 from shared.contracts import Event, Money
 from shared.contracts.coaches import GameRate, ProfileChangedV1
 from shared.contracts.payments import PaymentSucceededV1
 from shared.db import Sessions, engine_of
 from shared.ids import new_id
 from shared.statements import Statement
-from tests.given import NOW, FixedClock, bearer, published
+from tests.given import NOW, FixedClock, bearer, deliver, published
 
 START = NOW + timedelta(days=2)
 """A Wednesday at noon, inside the hours of `a_coach`."""
@@ -46,12 +44,7 @@ class Service:
 
     async def hear(self, *events: Event) -> None:
         """Deliver the events, one after the other, to the handlers."""
-        broker: RabbitBroker = self.app.state.parts.broker
-        async with TestRabbitBroker(broker):
-            for event in events:
-                await broker.publish(
-                    event, exchange=events_exchange(), routing_key=event.name
-                )
+        await deliver(self.app.state.parts.broker, *events)
 
     async def said(self, *names: str) -> list[Any]:
         """The published events of these short names, such as `seat_held`; else all."""

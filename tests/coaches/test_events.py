@@ -4,11 +4,10 @@ from faststream.rabbit import TestRabbitBroker
 from sqlmodel import col, select
 
 from services.coaches.models import User
-from shared.broker import events_exchange
 from shared.contracts.accounts import UserRegisteredV1
 from shared.ids import new_id
 from tests.coaches.given import Service, an_application
-from tests.given import bearer
+from tests.given import bearer, deliver
 
 
 async def test_an_application_may_come_before_the_user_is_known(
@@ -75,10 +74,7 @@ async def test_an_event_delivered_twice_acts_once(service: Service) -> None:
     )
 
     async with TestRabbitBroker(service.app.state.parts.broker) as broker:
-        for _ in range(2):
-            await broker.publish(
-                registered, exchange=events_exchange(), routing_key=registered.name
-            )
+        await deliver(broker, registered, registered)
 
     [told] = await service.told(user_id)
     assert told.display_name == "Kim"

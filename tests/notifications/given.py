@@ -3,7 +3,7 @@
 import email
 import email.policy
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -24,7 +24,6 @@ from services.notifications.domain import House
 from services.notifications.models import Contact, Delivery
 from services.notifications.settings import NotificationsSettings
 from shared import contracts
-from shared.broker import events_exchange
 from shared.contracts.accounts import (
     EmailVerificationRequestedV1,
     PasswordResetRequestedV1,
@@ -41,7 +40,7 @@ from shared.contracts.booking import (
 )
 from shared.db import Sessions, engine_of
 from shared.ids import new_id
-from tests.given import NOW, FixedClock, a_verifier
+from tests.given import NOW, FixedClock, a_verifier, deliver
 
 E = TypeVar("E", bound=contracts.Event)
 
@@ -221,12 +220,7 @@ class World:
         return a_postman(self.port)
 
     async def hear(self, *events: contracts.Event) -> None:
-        broker: RabbitBroker = self.app.state.parts.broker
-        async with TestRabbitBroker(broker):
-            for event in events:
-                await broker.publish(
-                    event, exchange=events_exchange(), routing_key=event.name
-                )
+        await deliver(self.app.state.parts.broker, *events)
 
     async def hear_of_both(self) -> None:
         await self.hear(a_user(ADA), a_user(KIM))
@@ -298,7 +292,12 @@ async def a_world(
     )
     world = World(app, store, sink, sink.port, clock)
     try:
-        yield world
+        async with AsyncExitStack() as stack:
+            if not amqp_url:
+                await stack.enter_async_context(
+                    TestRabbitBroker(app.state.parts.broker)
+                )
+            yield world
     finally:
         await world.sink.close()
         await engine_of(world.sessions).dispose()

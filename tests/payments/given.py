@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +28,6 @@ from services.payments.app import create_app
 from services.payments.clients import Stripe
 from services.payments.models import Payment, Refund
 from services.payments.settings import PaymentsSettings
-from shared.broker import events_exchange
 from shared.contracts import Event, Money
 from shared.contracts.booking import (
     PaymentRefusedV1,
@@ -41,7 +40,7 @@ from shared.contracts.booking import (
 from shared.contracts.payments import PaymentRefundedV1, RefundFailedV1
 from shared.db import Sessions
 from shared.ids import new_id
-from tests.given import NOW, FixedClock, a_verifier, bearer, published
+from tests.given import NOW, FixedClock, a_verifier, bearer, deliver, published
 from tests.serving import served
 
 SECRET = "whsec_test"
@@ -184,12 +183,7 @@ class World:
         return vendor
 
     async def hear(self, *events: Event) -> None:
-        broker: RabbitBroker = self.app.state.parts.broker
-        async with TestRabbitBroker(broker):
-            for event in events:
-                await broker.publish(
-                    event, exchange=events_exchange(), routing_key=event.name
-                )
+        await deliver(self.app.state.parts.broker, *events)
 
     async def ask_to_pay(self, seat: SeatHeldV1, **headers: str) -> httpx2.Response:
         return await self.client.post(
@@ -364,10 +358,15 @@ async def a_world(
             )
             transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
             async with (
+                AsyncExitStack() as stack,
                 app.state.stripe,
                 httpx2.AsyncClient(transport=transport, base_url="http://t") as client,
                 httpx2.AsyncClient(base_url=double_url) as stripe,
             ):
+                if not amqp_url:
+                    await stack.enter_async_context(
+                        TestRabbitBroker(app.state.parts.broker)
+                    )
                 yield World(app, client, stripe, double.state.double, post, clock)
             await app.state.sessions.kw["bind"].dispose()
 

@@ -15,8 +15,7 @@ from services.booking.api import (
     waitlist,
 )
 
-router = APIRouter()
-for each in (
+MODULES = (
     schedules,
     slots,
     sessions,
@@ -27,5 +26,6 @@ for each in (
     lifecycle,
     admin,
     calendars,
-):
-    router.include_router(each.router)
+)
+
+router = APIRouter(routes=[route for each in MODULES for route in each.router.routes])

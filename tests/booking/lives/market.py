@@ -9,12 +9,10 @@ from uuid import UUID
 
 import asyncpg
 import httpx2
-from faststream.rabbit import RabbitBroker, TestRabbitBroker
 from sqlalchemy import text
 
 from services.booking import events
 from services.booking.domain.lifecycle import NEXT, Status
-from shared.broker import events_exchange
 from shared.contracts import Event
 from shared.contracts.scheduler import MinuteTickV1
 from shared.ids import new_id
@@ -97,10 +95,7 @@ class Product:
         name = await create_database(self._server_url, run_id(), "services.booking")
         self._stack.push_async_callback(self._drop, name)
         url = database_url(self._server_url, name)
-        service = await self._stack.enter_async_context(opened(url))
-        self._broker: RabbitBroker = service.app.state.parts.broker
-        await self._stack.enter_async_context(TestRabbitBroker(self._broker))
-        return service
+        return await self._stack.enter_async_context(opened(url))
 
     async def _drop(self, name: str) -> None:
         server = await asyncpg.connect(self._server_url)
@@ -110,7 +105,7 @@ class Product:
     async def _a_coach(self, terms: Terms) -> UUID:
         coach_id = new_id()
         rates = {"hourly_rate": terms.rate, "group_rate": terms.group_rate}
-        await self._publish(given.a_profile(coach_id, **rates))
+        await self.service.hear(given.a_profile(coach_id, **rates))
         await given.put(self.service, coach_id, "schedule", given.OPEN_ALL_DAY)
         policy = {
             "buffer_before": terms.before,
@@ -125,13 +120,8 @@ class Product:
         await given.put(self.service, coach_id, "booking-policy", policy)
         return coach_id
 
-    async def _publish(self, event: Event) -> None:
-        await self._broker.publish(
-            event, exchange=events_exchange(), routing_key=event.name
-        )
-
     def hear(self, event: Event) -> None:
-        self.wait(self._publish(event))
+        self.wait(self.service.hear(event))
 
     def hold(
         self, student: int, coach: int, start: datetime, kind: Kind
