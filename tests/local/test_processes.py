@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -91,12 +92,17 @@ def says_who_is_its_child(file: Path) -> bool:
 
 def start(process: Process, folder: Path) -> list[int]:
     """The process ids of the sleeper and those around it, once it has its child."""
-    others = descendants(os.getpid())  # a PostgreSQL of this worker, maybe
     (folder / "child").unlink(missing_ok=True)
     process.start(lambda: says_who_is_its_child(folder / "child"))
-    # Also what those have started since: PostgreSQL looks after itself at any moment.
-    foreign = {*others, *(pid for other in others for pid in descendants(other))}
-    return [pid for pid in descendants(os.getpid()) if pid not in foreign]
+    [guardian] = filter(partial(is_told_of, folder), descendants(os.getpid()))
+    return [guardian, *descendants(guardian)]
+
+
+def is_told_of(folder: Path, pid: int) -> bool:
+    """Whether the folder is among the arguments of the process."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return str(folder) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return False
 
 
 def test_closing_ends_the_whole_family_and_removes_the_folder(folder: Path) -> None:
