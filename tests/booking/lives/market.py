@@ -154,6 +154,37 @@ class Product:
         body = {"from_session_id": since, "reason": "no time"}
         return self._send(f"/v1/series/{series}/cancel", who, body)
 
+    def join_line(self, student: int, coach: int, start: datetime) -> httpx2.Response:
+        """Wait for this one hour."""
+        body = {
+            "from": start.isoformat(),
+            "to": (start + timedelta(hours=1)).isoformat(),
+            "duration_minutes": 60,
+        }
+        path = f"/v1/coaches/{self.coaches[coach]}/waitlist"
+        return self._send(path, given.student(self.students[student]), body)
+
+    def leave_line(self, student: int, entry_id: str) -> httpx2.Response:
+        who = given.student(self.students[student])
+        path = f"/v1/me/waitlist/{entry_id}"
+        return self.wait(self.service.http.delete(path, headers=who))
+
+    def line(self) -> list[tuple[str, str | None, bool]]:
+        """Who waits, what it was offered, and whether it has left."""
+        query = """
+            SELECT id::text, seat_id::text, withdrawn_at IS NOT NULL
+            FROM waitlist ORDER BY id
+        """
+        return [tuple(row) for row in self.wait(self._rows(query))]
+
+    def offered(self) -> dict[str, tuple[str, str]]:
+        """By entry of the line, the session and the seat that it was offered."""
+        query = """
+            SELECT waitlist.id::text, session_id::text, seats.id::text
+            FROM waitlist JOIN seats ON seats.id = seat_id
+        """
+        return {entry: (s, seat) for entry, s, seat in self.wait(self._rows(query))}
+
     def decide(self, seat: Seat, percent: int) -> httpx2.Response:
         """An admin says how much goes back for a problem that was reported."""
         body: dict[str, Any] = {"decision": "partial", "percent": percent}

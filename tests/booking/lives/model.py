@@ -33,11 +33,13 @@ class Market(Groups):
     ) -> bool:
         """Whether this student gets all these times of this coach, together."""
         good = self.may_wait_for_money(student, coach)
-        return good and all(self._is_offered(student, coach, each) for each in starts)
+        return good and all(self.is_offered(student, coach, each) for each in starts)
 
-    def _is_offered(self, student: int, coach: int, start: datetime) -> bool:
+    def is_offered(self, student: int, coach: int, start: datetime) -> bool:
+        """Whether the time is in the listing, and the student has none beside it."""
         return (
             start >= self.now + NOTICE
+            and start.minute in (0, 30)
             and not self.is_paused(coach)
             and self.is_idle(student, start)
             and self.is_free(coach, start)

@@ -111,6 +111,7 @@ class Seat:
     made_at: datetime
     runs_out: datetime
     series: str | None = None
+    is_offer: bool = False
     status: str = "held"
     payment: str | None = None
     confirmed_at: datetime | None = None

@@ -13,11 +13,12 @@ from tests.booking.lives.market import Product
 from tests.booking.lives.meeting import Meeting
 from tests.booking.lives.seats import Terms
 from tests.booking.lives.together import Together
+from tests.booking.lives.waiting import Waiting
 from tests.booking.lives.weekly import Weekly
 
 
-class Alone(Meeting, Agreeing, Weekly):
-    """Sessions of one student, single ones and series."""
+class Alone(Meeting, Agreeing, Weekly, Waiting):
+    """Sessions of one student, single ones and series, and who waits for one."""
 
     terms: ClassVar = (
         Terms(before=0, after=0, tiers=((24, 100), (0, 0)), rate=6000),

@@ -43,9 +43,10 @@ class Times:
     def may_wait_for_money(self, student: int, coach: int) -> bool:
         """Three holds, one of them with this coach, and five with it in an hour.
 
-        A series is one.
+        A series is one; what the line was offered is none.
         """
         mine = [seat for seat in self.seats if seat.student == student]
+        mine = [seat for seat in mine if not seat.is_offer]
         waits = {
             seat.series or seat.seat_id: seat.session.coach
             for seat in mine
