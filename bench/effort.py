@@ -19,7 +19,7 @@ class Effort:
     old: int = 10_000
     holds: int = 1_000
     racers: int = 200
-    messages: int = 1000
+    messages: int = 10_000
     webhooks: int = 20
     bookings: int = 120
     rounds: int = 15
