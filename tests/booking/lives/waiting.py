@@ -6,7 +6,7 @@ from hypothesis.stateful import invariant
 from shared.contracts.booking import WaitlistDueV1
 from tests.booking.lives.line import Entry, Line
 from tests.booking.lives.machine import CHOICE, WHEN, Lives
-from tests.booking.lives.seats import NOTICE, Seat
+from tests.booking.lives.seats import NOTICE
 from tests.booking.lives.steps import step
 
 
@@ -47,7 +47,7 @@ class Waiting(Lives):
         freed=st.booleans(),
     )
     def call_the_line(self, choice: int, freed: bool) -> None:
-        """It is looked at whom a time fits; mostly after one has become free."""
+        """It is looked at whom a time fits, half the time after one has become free."""
         waiting = self.waiting()
         entry = waiting[choice % len(waiting)]
         if freed:
@@ -70,19 +70,12 @@ class Waiting(Lives):
 
     def free(self, entry: Entry) -> None:
         """The coach gives up what is in the way."""
+        terms = self.terms[entry.coach]
         for seat in self.model.seats:
-            own = seat.session.coach == entry.coach
-            if (
-                own
-                and seat.status in ("held", "confirmed")
-                and self.blocks(seat, entry)
-            ):
+            near = seat.session.keeps_apart(entry.coach, entry.start, terms)
+            if near and seat.status in ("held", "confirmed"):
                 good = self.model.cancel([seat], "coach")
                 self.ask(seat, "coach", "cancel", good, reason="cannot come")
-
-    def blocks(self, seat: Seat, entry: Entry) -> bool:
-        terms = self.terms[entry.coach]
-        return seat.session.keeps_apart(entry.coach, entry.start, terms)
 
     @step(possible=lambda self: self.line.entries, choice=CHOICE)
     def leave_the_line(self, choice: int) -> None:
