@@ -118,9 +118,9 @@ class Market(Groups):
         return bool(seats) and self.cancel(seats, by)
 
     def call_off(self, session: Session, by: str) -> bool:
-        """Whether `by` can give the group up as a whole; no money revives it then."""
+        """Whether `by` can give all of it up; no money revives a group then."""
         good = self.cancel(session.live() or session.seats[-1:], by)
-        if good:
+        if good and session.kind == "group":
             session.fate = "called_off"
         return good
 
