@@ -1,5 +1,5 @@
 # The system's own Python where it will do: distributions build it with profile-guided
-# optimisation, pyenv does not, and everything here takes a third less time with it.
+# optimisation, pyenv does not, and everything here takes less time with it.
 SYSTEM := /usr/bin/python3
 FITS = import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell $(SYSTEM) -c '$(FITS)' 2>/dev/null && echo $(SYSTEM) || echo python3)
