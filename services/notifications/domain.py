@@ -70,12 +70,10 @@ class House:
 
 @dataclass(frozen=True)
 class Reader:
-    """Who a mail is for. `name` is None for somebody we have not heard of yet."""
-
     address: str
-    name: str | None = None
-    timezone: str = "UTC"
-    locale: str = "en"
+    name: str
+    timezone: str
+    locale: str
 
 
 def pause_after(attempt: int) -> timedelta:

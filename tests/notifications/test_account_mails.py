@@ -9,6 +9,7 @@ from local.mailbox.messages import links
 from services.notifications.settings import NotificationsSettings
 from shared.contracts import Event
 from tests.notifications.given import (
+    KIM,
     World,
     a_user,
     said_again,
@@ -23,11 +24,17 @@ BOTH = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+async def world(world: World) -> World:
+    """Ada is known."""
+    await world.hear(a_user())
+    return world
+
+
 @BOTH
 async def test_the_link_bears_the_token(
     world: World, asked: Callable[..., Event], page: str
 ) -> None:
-    await world.hear(a_user())
     await world.hear(asked(token="a&b=c d+e/ü"))
     await world.work()
 
@@ -48,16 +55,20 @@ async def test_the_link_bears_the_token(
 
 
 @BOTH
-async def test_the_mail_does_not_wait_for_the_contact(
+async def test_the_mail_waits_for_the_name_and_the_zone_that_belong_into_it(
     world: World, asked: Callable[..., Event], page: str
 ) -> None:
-    await world.hear(asked(email="other@mail.example"))
+    await world.hear(asked(user_id=KIM, email="other@mail.example"))
+    await world.work()
+    assert not world.mails()
+
+    await world.hear(a_user(KIM))
     await world.work()
 
     [mail] = world.mails("other@mail.example")
     assert page in text_of(mail)
-    assert "(UTC+00:00, UTC)" in text_of(mail)
-    assert "None" not in text_of(mail)
+    assert "Kim" in text_of(mail)
+    assert "(UTC+05:30, Asia/Kolkata)" in text_of(mail)
 
 
 @BOTH

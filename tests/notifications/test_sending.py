@@ -16,6 +16,7 @@ from tests.notifications.given import (
     HOUSE,
     World,
     a_postman,
+    a_user,
     a_world,
     confirmed,
     said_again,
@@ -28,6 +29,13 @@ from tests.servers.templates import create_database, database_url
 
 async def mails_to_send(world: World) -> int:
     return (await backlog(world.app.state.parts))["mails"]
+
+
+@pytest.fixture
+async def world(world: World) -> World:
+    """Ada is known."""
+    await world.hear(a_user())
+    return world
 
 
 async def test_headers_let_a_mail_be_found_and_not_answered(world: World) -> None:
@@ -186,7 +194,7 @@ async def test_what_the_server_answered_is_written_down_after_an_outage() -> Non
     with private_postgres() as postgres:
         name = await create_database(postgres.url, run_id(), "services.notifications")
         async with a_world(database_url(postgres.url, name)) as world:
-            await world.hear(to_verify())
+            await world.hear(a_user(), to_verify())
             async with answering({".": SILENT}) as server:
                 postman = a_postman(server.port)
                 sender = asyncio.create_task(

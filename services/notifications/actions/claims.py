@@ -29,17 +29,14 @@ class Item:
     """
 
     delivery: Delivery
-    recipient: Contact | None
+    recipient: Contact
     other: Contact | None
     told: Mapping[Kind, int]
 
     def reader(self) -> Reader:
-        given, contact = self.delivery.address, self.recipient
-        if contact is None:
-            assert given is not None
-            return Reader(given)
+        contact = self.recipient
         return Reader(
-            given or contact.email,
+            self.delivery.address or contact.email,
             domain.one_line(contact.display_name),
             contact.timezone,
             contact.locale,
@@ -54,7 +51,7 @@ class Item:
         delivery = self.delivery
         if delivery.expires_at is not None:
             return domain.why_not_token(delivery.expires_at, real_now())
-        suspended = self.recipient is not None and self.recipient.suspended
+        suspended = self.recipient.suspended
         if delivery.kind is Kind.OFFER_MADE:
             until = datetime.fromisoformat(delivery.facts["expires_at"])
             return domain.why_not_offer(until, now, suspended)
@@ -108,7 +105,7 @@ async def _look_up(session: AsyncSession, due: Sequence[Delivery]) -> list[Item]
     return [
         Item(
             each,
-            contacts.get(each.recipient_id),
+            contacts[each.recipient_id],
             contacts.get(each.other_id) if each.other_id else None,
             told[each.subject_id],
         )

@@ -162,12 +162,13 @@ async def waiting(session: AsyncSession) -> int:
 
 
 def can_be_written() -> ColumnElement[bool]:
-    """Whom it is for, and whose name it tells, are known."""
-    recipient = or_(
-        col(Delivery.address).is_not(None), _is_known(col(Delivery.recipient_id))
-    )
+    """Whom it is for, and whose name it tells, are known.
+
+    Events overtake each other: whoever asks for a mail may be heard of before the
+    person is, whose name and time zone belong into it.
+    """
     other = or_(col(Delivery.other_id).is_(None), _is_known(col(Delivery.other_id)))
-    return and_(recipient, other)
+    return and_(_is_known(col(Delivery.recipient_id)), other)
 
 
 def _is_known(user_id: Any) -> ColumnElement[bool]:

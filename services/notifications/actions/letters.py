@@ -84,7 +84,7 @@ def write(
     words = WORDS[delivery.kind](delivery, reader, other, house)
     mail["From"] = Address(house.name, addr_spec=house.address)
     username, _, host = recipient.rpartition("@")
-    mail["To"] = Address(reader.name or "", username, host)
+    mail["To"] = Address(reader.name, username, host)
     mail["Subject"] = domain.one_line(words.subject)
     mail["Date"] = delivery.created_at
     mail["Message-ID"] = f"<{delivery.id}@{house.address.rpartition('@')[2]}>"
