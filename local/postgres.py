@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGQUIT
 
 from local.databases import connect as connect  # it was found here first
 from local.databases import create_databases
@@ -79,6 +79,8 @@ class Postgres:
             self._folder,
             user=self._user,
             stop_signal=SIGINT,
+            # killed, it would leave its shared memory behind, until there is no more
+            end_signal=SIGQUIT,
             temporary=not self._durable,
         )
 

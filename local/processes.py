@@ -113,8 +113,8 @@ def free_port() -> int:
 class Process:
     """One server process. Blocking; call it through `asyncio.to_thread` from a loop.
 
-    `temporary`: when it is closed, or we die, it is killed and `folder` is removed;
-    otherwise it is stopped with `stop_signal` first, and killed after `patience` s.
+    `temporary`: when it is closed, or we die, it gets `end_signal` and `folder` is
+    removed; otherwise it gets `stop_signal`. Killed is what is left after `patience` s.
     What it says goes to `<folder>/<name>.log`.
     """
 
@@ -127,6 +127,7 @@ class Process:
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        end_signal: signal.Signals = signal.SIGKILL,
         patience: float = 20,
         temporary: bool = False,
     ) -> None:
@@ -138,6 +139,7 @@ class Process:
             "folder": str(folder),
             "user": user,
             "stop_signal": int(stop_signal),
+            "end_signal": int(end_signal),
             "patience": patience,
             "temporary": temporary,
         }
@@ -268,8 +270,11 @@ class Guardian:
         return "running" if running else "ended"
 
     def obey_stop(self) -> str:
+        return self._stop(self.spec["stop_signal"])
+
+    def _stop(self, number: int) -> str:
         if self.server is not None and self.server.poll() is None:
-            self.server.send_signal(self.spec["stop_signal"])
+            self.server.send_signal(number)
             self.obey_resume()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.server.wait(self.spec["patience"])
@@ -299,7 +304,7 @@ class Guardian:
         if not self.spec["temporary"]:
             self.obey_stop()
             return
-        self.obey_kill()
+        self._stop(self.spec["end_signal"])
         shutil.rmtree(self.spec["folder"], ignore_errors=True)
 
     def _spawn(self) -> "subprocess.Popen[bytes]":

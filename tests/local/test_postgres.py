@@ -21,6 +21,8 @@ from local.postgres import (
 from local.processes import reaches, temporary_folder, unprivileged
 from tests.servers.private import private_postgres
 
+SEGMENTS = Path("/proc/sysvipc/shm")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
@@ -178,6 +180,23 @@ def test_a_paused_server_answers_after_it_was_resumed(server: Postgres) -> None:
         asyncio.run(ask(0.5))
     server.resume()
     assert asyncio.run(ask(10)) == 1
+
+
+@pytest.mark.skipif(not SEGMENTS.exists(), reason="told by Linux only")
+async def test_an_ended_server_leaves_no_shared_memory_behind() -> None:
+    """The kernel keeps a few thousand segments; then no server starts any more."""
+    with private_postgres() as server:
+        async with connect(server.url) as connection:
+            told = await connection.fetchval("SELECT pg_read_file('postmaster.pid')")
+        segment = told.splitlines()[6].split()[1]
+        assert segment in segments()
+
+    assert segment not in segments()
+
+
+def segments() -> set[str]:
+    """Ids of all shared memory in the manner of System V."""
+    return {line.split()[1] for line in SEGMENTS.read_text().splitlines()}
 
 
 @pytest.mark.parametrize("find", [embedded_binaries, system_binaries])
