@@ -50,10 +50,20 @@ async def prepare(session: AsyncSession, due_by: datetime) -> int:
 
 
 async def want(session: AsyncSession, *sessions: Session) -> None:
-    """A room for the present start of each, unless it has one."""
+    """A room for the present start of each, unless it has one.
+
+    One that is closed is made anew: a late payment may bring a group back.
+    """
     rooms = [_wanted(booked) for booked in sessions]
-    rows = [room.model_dump() for room in rooms]
-    await session.exec(insert(Room).values(rows).on_conflict_do_nothing())
+    wanted = insert(Room).values([room.model_dump() for room in rooms])
+    anew = {name: wanted.excluded[name] for name in Room.model_fields if name != "id"}
+    await session.exec(
+        wanted.on_conflict_do_update(
+            constraint="a_start_has_one_room",
+            set_=anew | {"attempt": col(Room.attempt) + 1},
+            where=col(Room.state) == RoomState.CLOSED,
+        )
+    )
     if any(room.due_at is not None for room in rooms):
         leave_work(session)
 
@@ -179,8 +189,11 @@ async def _drop_second(
     rooms: Rooms, room: Room, external_id: str, present: Room | None
 ) -> None:
     """Somebody else was at the room meanwhile: what we made is one too many."""
-    if present is not None and present.external_id == external_id:
-        return
+    if present is not None and present.state in OPEN:
+        # a vendor that goes by our names may be telling somebody else of the same room
+        same = present.external_id, present.name
+        if external_id in same:
+            return
     try:
         await rooms.close_room(room.provider, external_id)
     except (Refused, Outage) as failure:
@@ -216,6 +229,7 @@ def _has_room() -> ColumnElement[bool]:
         .where(
             col(Room.session_id) == col(Session.id),
             col(Room.start_version) == col(Session.start_version),
+            col(Room.state) != RoomState.CLOSED,
         )
         .correlate(Session)
         .exists()

@@ -269,6 +269,37 @@ async def test_a_cancelled_session_has_its_room_closed(
     assert not any(each["open"] for each in house.vendors.meetings.values())
 
 
+@pytest.mark.parametrize("meeting", ["daily", "whereby", "jitsi"])
+async def test_a_group_that_a_late_payment_brings_back_has_a_room_again(
+    house: House, meeting: str
+) -> None:
+    service = house.service
+    coach_id = await given.a_coach_of_groups(service, policy={"meeting": meeting})
+    first = await given.a_hold(service, coach_id, kind="group")
+    await service.hear(given.a_payment(first))
+    house.at(20 * HOUR)
+    late = await given.a_hold(service, coach_id, kind="group")
+    await house.tick()
+    await service.http.post(
+        f"/v1/sessions/{first['id']}/cancel",
+        json={},
+        headers=given.student(UUID(first["student_id"])),
+    )
+    for _ in range(2):
+        await house.tick()
+    closed = await house.room()
+
+    await service.hear(given.a_payment(late))
+    house.at(HOUR / 4)
+    url = (await house.joined(late))["url"]
+
+    assert closed.state == "closed"
+    room = await house.room()
+    assert (room.state, room.id) == ("ready", closed.id)
+    assert room.name != closed.name
+    assert url.startswith(room.url or "nowhere")
+
+
 async def test_a_room_that_cannot_be_closed_is_tried_again(house: House) -> None:
     session = await house.a_session("daily")
     house.at(HOUR)
@@ -319,17 +350,33 @@ async def test_a_session_that_was_moved_has_another_room(house: House) -> None:
     assert list(house.vendors.rooms) == [new.name] != [old.name]
 
 
-async def test_who_made_one_room_too_many_closes_its_own(house: House) -> None:
-    await house.a_session("whereby")
+async def made_by_two(house: House) -> None:
+    """The first is so slow that its claim runs out and a second asks as well."""
     house.at(HOUR)
     house.vendors.delay = 0.3
     ticking = asyncio.create_task(house.tick())
     while not house.vendors.asked:  # noqa: ASYNC110 - the fake tells nobody
         await asyncio.sleep(0.01)
-    async with house.service.sessions.begin() as session:  # its claim ran out
+    async with house.service.sessions.begin() as session:
         await session.exec(update(Room).values(claimed_until=None))
     await house.work()
     await ticking
+
+
+async def test_a_room_that_two_were_told_of_stays(house: House) -> None:
+    await house.a_session("daily")
+
+    await made_by_two(house)
+
+    room = await house.room()
+    assert room.state == "ready"
+    assert list(house.vendors.rooms) == [room.name]
+
+
+async def test_who_made_one_room_too_many_closes_its_own(house: House) -> None:
+    await house.a_session("whereby")
+
+    await made_by_two(house)
 
     room = await house.room()
     left = [each for each in house.vendors.meetings.values() if each["open"]]
