@@ -25,8 +25,8 @@ async def note_evidence(
     """Note that a side came: the student to its `seat`, the coach (None) to all seats.
 
     Returns whether it counts: from 15 minutes before the start to the end. The first
-    of a kind is kept; noting it again changes nothing. Whoever decides about the seat
-    meanwhile is waited for (the foreign keys lock the seat, then the session).
+    of a kind is kept; noting it again changes nothing. The caller has locked the
+    session's seats.
     """
     if not attendance.counts(booked.starts_at, booked.ends_at, now):
         return False

@@ -77,10 +77,14 @@ async def join(
 async def _let_in(
     session: AsyncSession, session_id: UUID, caller: Caller, now: datetime
 ) -> tuple[Session, Guest]:
-    """The session and who enters it; notes that they came."""
-    booked = await session.get(Session, session_id)
+    """The session and who enters it; notes that they came.
+
+    The seats are locked, or a tick decides about them before what is noted is there.
+    """
     query = select(Seat).where(col(Seat.session_id) == session_id)
-    seats = (await session.exec(query.order_by(col(Seat.id)))).all()
+    lock = query.order_by(col(Seat.id)).with_for_update(key_share=True)
+    seats = (await session.exec(lock)).all()
+    booked = await session.get(Session, session_id)
     if booked is None:
         raise NotFound(f"There is no session {session_id}.")
     if caller.id == booked.coach_id:

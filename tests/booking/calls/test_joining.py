@@ -1,6 +1,8 @@
 """Who enters which call, and when."""
 
+import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -8,6 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from sqlmodel import select
 
+from services.booking.actions import attendance
 from services.booking.models import Attendance
 from shared.ids import new_id
 from tests.booking import given
@@ -85,6 +88,34 @@ async def test_joining_shows_that_both_came_once(house: House) -> None:
         await house.joined(session, coach_of(session))
 
     assert sorted(await kinds(house)) == [("coach", "joined"), ("student", "joined")]
+
+
+async def test_who_is_just_coming_is_not_said_to_be_missing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the tick that decides comes before that is written down."""
+    session = await house.a_session("custom", meeting_url="https://meet.example/kim")
+    house.at(-timedelta(minutes=14))
+    written, goes_on, note = asyncio.Event(), asyncio.Event(), attendance.note_evidence
+
+    async def slowly(*args: Any) -> bool:
+        counts = await note(*args)
+        written.set()
+        await goes_on.wait()
+        return counts
+
+    monkeypatch.setattr(attendance, "note_evidence", slowly)
+    coming = asyncio.create_task(house.join(session))
+    await written.wait()
+    house.at(-timedelta(minutes=15))
+    await house.tick()
+    goes_on.set()
+    assert (await coming).status_code == 200
+    house.at(-timedelta(minutes=16))
+    await house.tick()
+
+    seat = await given.shown(house.service, session)
+    assert (seat["status"], seat["no_show"]) == ("no_show", "coach")
 
 
 async def test_joining_after_the_end_shows_nothing(house: House) -> None:
