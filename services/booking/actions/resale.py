@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import ScalarSelect, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -32,10 +32,13 @@ async def settle_resales(
 
     Sold again is a time of which another student has booked all from the same start,
     and paid for it after the cancellation. It counts from when that student cannot get
-    all of it back any more by its grace: else two friends could undo any tier.
+    all of it back any more by its grace: else two friends could undo any tier. Who
+    cancels after that has bought it all the same, however late this is looked at.
     """
     while rows := (await session.exec(_resold(due_by))).all():
         for seat, booked, buyer in rows:
+            if seat.resold_by is not None:
+                continue  # more than one has bought it since
             extra = seat.price - (seat.refund_amount or 0)
             seat.refund_amount, seat.refund_percent = seat.price, 100
             seat.refund_status, seat.resold_by = RefundStatus.PENDING, buyer
@@ -45,12 +48,7 @@ async def settle_resales(
 
 
 def _resold(due_by: datetime) -> Select[Seat, Session, UUID]:
-    cancelled_at = (
-        select(func.max(Move.at))
-        .where(col(Move.seat_id) == col(LATE.id), Move.to_status == Status.CANCELLED)
-        .correlate(LATE)
-        .scalar_subquery()
-    )
+    certain = func.least(col(NEW.confirmed_at) + GRACE, col(NEW.starts_at))
     return (
         select(LATE, BEFORE, col(NEW.id))
         .join(BEFORE, col(BEFORE.id) == col(LATE.session_id))
@@ -70,15 +68,24 @@ def _resold(due_by: datetime) -> Select[Seat, Session, UUID]:
             col(LATE.starts_at) > due_by - PATIENCE,
             BEFORE.kind == "individual",
             AFTER.kind == "individual",
-            col(NEW.status).in_(SOLD),
+            or_(col(NEW.status).in_(SOLD), _cancelled_at(NEW) >= certain),
             col(NEW.payment_id).is_not(None),
             col(NEW.student_id) != col(LATE.student_id),
-            col(NEW.confirmed_at) >= cancelled_at,
-            func.least(col(NEW.confirmed_at) + GRACE, col(NEW.starts_at)) <= due_by,
+            col(NEW.confirmed_at) >= _cancelled_at(LATE),
+            certain <= due_by,
         )
-        .order_by(col(LATE.id))
+        .order_by(col(LATE.id), col(NEW.confirmed_at))
         .limit(BATCH)
         .with_for_update(of=LATE, skip_locked=True, key_share=True)
+    )
+
+
+def _cancelled_at(seat: type[Seat]) -> ScalarSelect[datetime]:
+    return (
+        select(func.max(Move.at))
+        .where(col(Move.seat_id) == col(seat.id), Move.to_status == Status.CANCELLED)
+        .correlate(seat)
+        .scalar_subquery()
     )
 
 
