@@ -86,6 +86,22 @@ async def test_the_third_strike_pauses_the_listing_and_sold_sessions_stay(
     assert {each["reason"] for each in answer["items"]} == {"late_cancel"}
 
 
+async def test_strikes_count_for_late_payments_before_the_directory_heard_of_them(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach(service)
+    late = await given.a_hold(service, coach_id)
+    await strike(service, coach_id, 3)
+
+    await service.hear(given.a_payment(late))
+
+    [refused] = await service.said("payment_refused")
+    assert (str(refused.seat_id), refused.reason) == (
+        late["seat_id"],
+        "coach_unavailable",
+    )
+
+
 async def test_a_pause_ends_when_a_strike_has_aged(service: Service) -> None:
     coach_id = await given.a_coach(service)
     await strike(service, coach_id, 3)

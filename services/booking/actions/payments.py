@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.booking.actions import expiry, history
 from services.booking.actions.locks import lock_people
 from services.booking.actions.sessions import shown_status
+from services.booking.actions.strikes import pausing
 from services.booking.domain.groups import Fate, deadline
 from services.booking.domain.lifecycle import LIVE, RefundStatus, Status
 from services.booking.models import (
@@ -174,6 +175,12 @@ async def _try_to_confirm(
     return None
 
 
+async def _takes_students(session: AsyncSession, coach_id: UUID, now: datetime) -> bool:
+    """Strikes count at once here too, before the directory has heard of them."""
+    query = select(Coach.listed, ~pausing(coach_id, now)).where(Coach.id == coach_id)
+    return (await session.exec(query)).first() == (True, True)
+
+
 async def _confirm_late(
     session: AsyncSession,
     seat: Seat,
@@ -185,8 +192,7 @@ async def _confirm_late(
     await expiry.expire_holds_of(session, booked.coach_id, seat.student_id, now)
     await session.refresh(seat)
     await session.refresh(booked)
-    coach = await session.get(Coach, booked.coach_id)
-    if coach is None or not coach.listed:
+    if not await _takes_students(session, booked.coach_id, now):
         return "coach_unavailable"
     if booked.starts_at <= now:
         return "too_late"
