@@ -276,6 +276,31 @@ async def test_a_group_with_enough_participants_runs_also_if_some_leave(
     assert (await given.shown(service, seats[1]))["runs"] is True
 
 
+@pytest.mark.parametrize(("minutes", "runs"), [(0, "cancelled"), (1, "confirmed")])
+async def test_a_late_tick_counts_those_who_took_part_when_it_was_due(
+    service: Service, minutes: int, runs: str
+) -> None:
+    _, seats = await a_group(service, paid=2, min_participants=2)
+    await service.clock.until(START - DAY + timedelta(minutes=minutes))
+    await send(service, student(seats[0]), seats[0])
+
+    await tick(service)
+
+    assert await statuses(service, seats) == ["cancelled", runs]
+
+
+async def test_a_late_tick_lets_run_what_has_enough_by_now(service: Service) -> None:
+    coach_id, seats = await a_group(service, paid=1, min_participants=2)
+    await service.clock.until(START - DAY - timedelta(minutes=1))
+    seats.append(await a_seat(service, coach_id))
+    await service.clock.until(START - DAY + timedelta(minutes=1))
+    await service.hear(given.a_payment(seats[1]))
+
+    await tick(service)
+
+    assert await statuses(service, seats) == ["confirmed", "confirmed"]
+
+
 async def test_ticks_that_were_missed_are_made_up_for_once(service: Service) -> None:
     _, seats = await a_group(service, paid=1, min_participants=2)
     await service.clock.until(START + timedelta(minutes=5))

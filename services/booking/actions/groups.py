@@ -15,7 +15,7 @@ from services.booking.actions.seats import lock_seats
 from services.booking.domain.groups import REASON, Fate, deadline, due_starts
 from services.booking.domain.lifecycle import LIVE, Status
 from services.booking.domain.problems import WrongStatus
-from services.booking.models import Seat, Session
+from services.booking.models import Move, Seat, Session
 from shared.auth import Caller
 from shared.errors import NotFound
 
@@ -26,13 +26,16 @@ BATCH = 100
 async def enlarge(
     session: AsyncSession, coach_id: UUID, capacity: int, now: datetime
 ) -> None:
-    """Let the coach's future groups have this many seats, unless they have more."""
+    """Let the coach's future groups have this many seats, unless they have more.
+
+    Also one that nobody is in any more, as a late payment may bring it back.
+    """
     await session.exec(
         update(Session)
         .where(
             col(Session.coach_id) == coach_id,
             col(Session.kind) == "group",
-            col(Session.status).in_(LIVE),
+            col(Session.fate).is_distinct_from(Fate.CALLED_OFF),
             col(Session.starts_at) > now,
             col(Session.capacity) < capacity,
         )
@@ -65,7 +68,8 @@ async def run(
 async def decide(session: AsyncSession, due_by: datetime, now: datetime) -> int:
     """Call off the groups that lack participants a day before, and let the others run.
 
-    Returns how many were decided about. Each is decided once, however late.
+    Returns how many were decided about. Each is decided once, however late; one that
+    had enough participants when that was due runs although some left since.
     """
     due = (
         select(Session)
@@ -95,15 +99,34 @@ async def _decide(
     seats: Iterable[Seat],
     now: datetime,
 ) -> None:
-    live: dict[UUID, list[Seat]] = defaultdict(list)
+    left = await _left(session, seats)
+    of: dict[UUID, list[Seat]] = defaultdict(list)
     for seat in seats:
-        if seat.status in LIVE:
-            live[seat.session_id].append(seat)
+        of[seat.session_id].append(seat)
     for each in booked:
-        sold = [s for s in live[each.id] if s.status is not Status.HELD]
-        if len(sold) >= each.min_participants:
+        live = [seat for seat in of[each.id] if seat.status in LIVE]
+        sold = [seat for seat in live if seat.status is not Status.HELD]
+        due = deadline(each.starts_at)
+        then = [seat for seat in of[each.id] if _took_part(seat, left, due)]
+        if max(len(sold), len(then)) >= each.min_participants:
             each.fate = Fate.RUNS
             session.add(each)
-        elif live[each.id]:
-            rows = [(seat, each) for seat in live[each.id]]
+        elif live:
+            rows = [(seat, each) for seat in live]
             await cancellation.call_off(session, rows, "system", REASON, now)
+
+
+async def _left(session: AsyncSession, seats: Iterable[Seat]) -> dict[UUID, datetime]:
+    """When those were cancelled that had been confirmed."""
+    gone = [s.id for s in seats if s.confirmed_at and s.status is Status.CANCELLED]
+    query = select(Move.seat_id, Move.at).where(
+        col(Move.seat_id).in_(gone), Move.to_status == Status.CANCELLED
+    )
+    return dict((await session.exec(query)).all())
+
+
+def _took_part(seat: Seat, left: dict[UUID, datetime], at: datetime) -> bool:
+    """Whether the seat was sold then."""
+    if seat.confirmed_at is None or seat.confirmed_at > at:
+        return False
+    return seat.id not in left or left[seat.id] > at

@@ -95,7 +95,7 @@ class Agreements(Times):
             if seat not in going:
                 if seat.status != "held":
                     seat.owes(100)
-                seat.status = "cancelled"
+                seat.cancel(self.now)
         self.relocate(session, going, start, proposal.by)
         return True
 

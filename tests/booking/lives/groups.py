@@ -38,16 +38,22 @@ class Groups(Outcomes):
         return session.fate == "runs"
 
     def decide_groups(self) -> bool:
-        """Those too small are called off a day before; whether any was decided about."""
+        """Those too small are called off a day before; whether any was decided about.
+
+        One that was large enough then runs, and one that is large enough by now.
+        """
         due = [each for each in self.sessions if self._is_to_decide(each)]
         for session in due:
-            enough = len(session.confirmed()) >= session.terms.minimum
+            at = session.start - DAY
+            then = [seat for seat in session.seats if seat.was_sold(at)]
+            most = max(len(session.confirmed()), len(then))
+            enough = most >= session.terms.minimum
             session.fate = "runs" if enough else "called_off"
             if not enough:
                 for seat in session.live():
                     if seat.status != "held":
                         seat.owes(100)
-                    seat.status = "cancelled"
+                    seat.cancel(self.now)
         return bool(due)
 
     def _is_to_decide(self, session: Session) -> bool:

@@ -141,7 +141,7 @@ class Market(Groups):
             seat.owes(seat.percent(self.now) if by == "student" else 100)
             if by == "coach" and seat.start - self.now < DAY:
                 self.strike(seat.session)
-        seat.status = "cancelled"
+        seat.cancel(self.now)
 
     def move(self, seat: Seat, start: datetime) -> bool:
         """Whether the student can move the seat there alone; then it is done."""

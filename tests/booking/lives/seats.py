@@ -115,6 +115,7 @@ class Seat:
     status: str = "held"
     payment: str | None = None
     confirmed_at: datetime | None = None
+    cancelled_at: datetime | None = None
     came: datetime | None = None
     missed: str | None = None
     contestable_until: datetime | None = None
@@ -137,6 +138,13 @@ class Seat:
     def occupies(self, student: int, start: datetime) -> bool:
         near = start < self.end and self.start < start + LENGTH
         return self.student == student and self.status in LIVE and near
+
+    def cancel(self, now: datetime) -> None:
+        self.status, self.cancelled_at = "cancelled", now
+
+    def was_sold(self, at: datetime) -> bool:
+        sold = self.confirmed_at is not None and self.confirmed_at <= at
+        return sold and (self.cancelled_at is None or self.cancelled_at > at)
 
     def owes(self, percent: int) -> None:
         """So much of the price goes back, as far as it has not already."""
