@@ -54,6 +54,9 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
+OUTCOMES = frozenset({Kind.SESSION_MISSED, Kind.TOOK_PLACE, Kind.MONEY_BACK})
+"""What tells how a seat ended; a newer version makes an older one void."""
+
 OPEN = frozenset({State.DUE, State.HANDED_OVER})
 
 FIRST_PAUSE = timedelta(seconds=5)
@@ -129,7 +132,14 @@ def _why_not_ask(mail: Promise) -> str | None:
 
 
 def _why_not_expected(mail: Promise) -> str | None:
+    if OUTCOMES & mail.told.keys():
+        return "it is known what became of the session"
     return "the session is over" if mail.is_past("end") else None
+
+
+def _why_not_missed(mail: Promise) -> str | None:
+    """Worth a mail to either side while it is provisional."""
+    return "the no-show was contested or is final" if mail.is_void(*OUTCOMES) else None
 
 
 def _why_not_offer(mail: Promise) -> str | None:
@@ -143,6 +153,7 @@ WHY_NOT: Mapping[Kind, Callable[[Promise], str | None]] = {
     Kind.SESSION_MOVED: _why_not_invite,
     Kind.PROPOSAL_MADE: _why_not_ask,
     Kind.NOT_SEEN: _why_not_expected,
+    Kind.SESSION_MISSED: _why_not_missed,
     Kind.OFFER_MADE: _why_not_offer,
 }
 """Why a mail has lost its sense; None if it has not. Other kinds never do."""

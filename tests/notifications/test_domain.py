@@ -120,6 +120,10 @@ def why_not(kind: Kind, **changes: Any) -> str | None:
         (Kind.PROPOSAL_MADE, {"told": {Kind.PROPOSAL_ANSWERED: 0}}, "no answer"),
         (Kind.PROPOSAL_MADE, {"suspended": True}, "suspended"),
         (Kind.NOT_SEEN, {"facts": {"end": AT_ONCE}}, "is over"),
+        (Kind.NOT_SEEN, {"told": {Kind.SESSION_MISSED: 1}}, "what became of"),
+        (Kind.NOT_SEEN, {"told": {Kind.MONEY_BACK: 1}}, "what became of"),
+        (Kind.SESSION_MISSED, {"told": {Kind.TOOK_PLACE: 2}}, "contested"),
+        (Kind.SESSION_MISSED, {"told": {Kind.MONEY_BACK: 2}}, "final"),
         (Kind.OFFER_MADE, {"facts": {"expires_at": AT_ONCE}}, "has expired"),
         (Kind.OFFER_MADE, {"suspended": True}, "suspended"),
     ],
@@ -139,6 +143,7 @@ def test_a_mail_has_lost_its_sense_by_what_has_come_since(
     [
         (Kind.BOOKING_CONFIRMED, {Kind.SESSION_MOVED: 1}),
         (Kind.SESSION_MOVED, {Kind.SESSION_MOVED: 1, Kind.BOOKING_CONFIRMED: 2}),
+        (Kind.SESSION_MISSED, {Kind.SESSION_MISSED: 1, Kind.NOT_SEEN: 2}),
     ],
 )
 def test_a_mail_keeps_its_sense_beside_what_is_not_newer(
