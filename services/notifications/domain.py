@@ -142,7 +142,13 @@ def _why_not_missed(mail: Promise) -> str | None:
     return "the no-show was contested or is final" if mail.is_void(*OUTCOMES) else None
 
 
+def _why_not_reported(mail: Promise) -> str | None:
+    return "it is decided" if Kind.PROBLEM_DECIDED in mail.told else None
+
+
 def _why_not_offer(mail: Promise) -> str | None:
+    if Kind.BOOKING_CONFIRMED in mail.told:
+        return "the offer was taken"
     if mail.suspended:
         return "the recipient is suspended"
     return "the offer has expired" if mail.is_past("expires_at") else None
@@ -154,6 +160,7 @@ WHY_NOT: Mapping[Kind, Callable[[Promise], str | None]] = {
     Kind.PROPOSAL_MADE: _why_not_ask,
     Kind.NOT_SEEN: _why_not_expected,
     Kind.SESSION_MISSED: _why_not_missed,
+    Kind.PROBLEM_REPORTED: _why_not_reported,
     Kind.OFFER_MADE: _why_not_offer,
 }
 """Why a mail has lost its sense; None if it has not. Other kinds never do."""

@@ -31,6 +31,7 @@ from shared.contracts.accounts import (
     UserRegisteredV1,
 )
 from shared.contracts.booking import (
+    OfferMadeV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
     SeatCancelledV1,
@@ -151,6 +152,16 @@ def proposed(seat: SeatConfirmedV1, **changes: Any) -> ProposalMadeV1:
 def answered(made: ProposalMadeV1, **changes: Any) -> ProposalAnsweredV1:
     values = made.model_dump(exclude={"event_id", "correlation_id"})
     return ProposalAnsweredV1.model_validate(values | {"status": "accepted"} | changes)
+
+
+def offered(seat: SeatConfirmedV1, **changes: Any) -> OfferMadeV1:
+    """The seat's time, for half an hour, before it was booked."""
+    values = seat.model_dump(exclude={"event_id", "correlation_id"}) | {
+        "waitlist_id": new_id(),
+        "price": {"amount": 4500, "currency": "EUR"},
+        "expires_at": NOW + timedelta(minutes=30),
+    }
+    return OfferMadeV1.model_validate(values | changes)
 
 
 def of(seat: SeatConfirmedV1, event: type[E], **values: Any) -> E:

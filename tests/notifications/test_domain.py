@@ -124,7 +124,9 @@ def why_not(kind: Kind, **changes: Any) -> str | None:
         (Kind.NOT_SEEN, {"told": {Kind.MONEY_BACK: 1}}, "what became of"),
         (Kind.SESSION_MISSED, {"told": {Kind.TOOK_PLACE: 2}}, "contested"),
         (Kind.SESSION_MISSED, {"told": {Kind.MONEY_BACK: 2}}, "final"),
+        (Kind.PROBLEM_REPORTED, {"told": {Kind.PROBLEM_DECIDED: 1}}, "is decided"),
         (Kind.OFFER_MADE, {"facts": {"expires_at": AT_ONCE}}, "has expired"),
+        (Kind.OFFER_MADE, {"told": {Kind.BOOKING_CONFIRMED: 0}}, "was taken"),
         (Kind.OFFER_MADE, {"suspended": True}, "suspended"),
     ],
 )

@@ -5,8 +5,13 @@ from collections.abc import Sequence
 import pytest
 
 from shared.contracts import Event
-from shared.contracts.booking import AttendanceMissingV1, SeatCompletedV1
-from tests.notifications.given import World, confirmed, missed, of
+from shared.contracts.booking import (
+    AttendanceMissingV1,
+    ProblemDecidedV1,
+    ProblemReportedV1,
+    SeatCompletedV1,
+)
+from tests.notifications.given import World, confirmed, missed, of, offered
 
 STUDENT, COACH = "ada@mail.example", "kim@mail.example"
 SEAT = confirmed()
@@ -16,6 +21,15 @@ CONTESTED = of(
 )
 FINAL = missed(SEAT, final=True, version=2)
 NOT_SEEN = of(SEAT, AttendanceMissingV1, party="coach")
+REPORTED = of(SEAT, ProblemReportedV1, by="student")
+DECIDED = of(
+    SEAT,
+    ProblemDecidedV1,
+    by="admin",
+    decision="none",
+    reason="it took place",
+    refund=None,
+)
 
 
 async def topics(world: World, *events: Event) -> tuple[Sequence[str], Sequence[str]]:
@@ -38,6 +52,8 @@ async def topics(world: World, *events: Event) -> tuple[Sequence[str], Sequence[
         pytest.param(NO_SHOW, FINAL, ["Refunded"], [], id="final"),
         pytest.param(NOT_SEEN, NO_SHOW, ["Missed"], ["Missed"], id="missed"),
         pytest.param(NOT_SEEN, FINAL, ["Refunded"], [], id="admitted"),
+        pytest.param(REPORTED, DECIDED, ["Decided"], ["Decided"], id="decided"),
+        pytest.param(offered(SEAT), SEAT, ["Booked"], ["Booked"], id="paid"),
     ],
 )
 async def test_nobody_is_told_what_is_no_longer_so(
