@@ -131,6 +131,10 @@ def _why_not_ask(mail: Promise) -> str | None:
     return "the recipient is suspended" if mail.suspended else None
 
 
+def _why_not_answer(mail: Promise) -> str | None:
+    return "nobody has answered" if mail.facts["overtaken"] else None
+
+
 def _why_not_expected(mail: Promise) -> str | None:
     if OUTCOMES & mail.told.keys():
         return "it is known what became of the session"
@@ -158,6 +162,7 @@ WHY_NOT: Mapping[Kind, Callable[[Promise], str | None]] = {
     Kind.BOOKING_CONFIRMED: _why_not_invite,
     Kind.SESSION_MOVED: _why_not_invite,
     Kind.PROPOSAL_MADE: _why_not_ask,
+    Kind.PROPOSAL_ANSWERED: _why_not_answer,
     Kind.NOT_SEEN: _why_not_expected,
     Kind.SESSION_MISSED: _why_not_missed,
     Kind.PROBLEM_REPORTED: _why_not_reported,

@@ -86,6 +86,17 @@ async def on_proposal_answered(
         await deliveries.tell_of_proposal(
             session, Kind.PROPOSAL_ANSWERED, event, event.by
         )
+        return
+    # no mail, but what keeps the question from being asked late; the coach is the one
+    # person whom every proposal names
+    await deliveries.tell(
+        session,
+        Kind.PROPOSAL_ANSWERED,
+        event,
+        event.proposal_id,
+        0,
+        event.coach_id,
+    )
 
 
 @handlers.on(AttendanceMissingV1)

@@ -103,7 +103,7 @@ def why_not(kind: Kind, **changes: Any) -> str | None:
     """Why a mail is not sent; unless changed, its instants are all about to come."""
     soon = (NOW + timedelta(microseconds=1)).isoformat()
     facts = dict.fromkeys(("start", "end", "expires_at"), soon)
-    facts |= changes.pop("facts", {})
+    facts |= {"overtaken": False} | changes.pop("facts", {})
     mail = Promise(version=1, facts=facts, told={}, suspended=False, now=NOW)
     return domain.WHY_NOT[kind](replace(mail, **changes))
 
@@ -119,6 +119,7 @@ def why_not(kind: Kind, **changes: Any) -> str | None:
         (Kind.PROPOSAL_MADE, {"facts": {"expires_at": AT_ONCE}}, "no answer"),
         (Kind.PROPOSAL_MADE, {"told": {Kind.PROPOSAL_ANSWERED: 0}}, "no answer"),
         (Kind.PROPOSAL_MADE, {"suspended": True}, "suspended"),
+        (Kind.PROPOSAL_ANSWERED, {"facts": {"overtaken": True}}, "nobody"),
         (Kind.NOT_SEEN, {"facts": {"end": AT_ONCE}}, "is over"),
         (Kind.NOT_SEEN, {"told": {Kind.SESSION_MISSED: 1}}, "what became of"),
         (Kind.NOT_SEEN, {"told": {Kind.MONEY_BACK: 1}}, "what became of"),
