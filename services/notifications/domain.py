@@ -43,7 +43,7 @@ class State(StrEnum):
 
     `handed_over`: the server has, or is about to have, the mail and has not answered;
     `unknown`: it never did, so the mail may have arrived and is not sent again;
-    `skipped`: it had lost its sense before it was sent.
+    `skipped`: it had lost its sense before it was sent, or only keeps others unsent.
     """
 
     DUE = "due"
@@ -142,12 +142,20 @@ def _why_not_expected(mail: Promise) -> str | None:
 
 
 def _why_not_missed(mail: Promise) -> str | None:
-    """Worth a mail to either side while it is provisional."""
+    """What became of it since is told to one side only, and voids the mails to both."""
     return "the no-show was contested or is final" if mail.is_void(*OUTCOMES) else None
 
 
 def _why_not_reported(mail: Promise) -> str | None:
     return "it is decided" if Kind.PROBLEM_DECIDED in mail.told else None
+
+
+def _why_not_paused(mail: Promise) -> str | None:
+    """A resumption, which has no `until`, ends older pauses and is not mailed."""
+    resumed = "until" not in mail.facts
+    if resumed or mail.is_void(Kind.LISTING_PAUSED) or mail.is_past("until"):
+        return "the pause is over"
+    return None
 
 
 def _why_not_offer(mail: Promise) -> str | None:
@@ -166,6 +174,7 @@ WHY_NOT: Mapping[Kind, Callable[[Promise], str | None]] = {
     Kind.NOT_SEEN: _why_not_expected,
     Kind.SESSION_MISSED: _why_not_missed,
     Kind.PROBLEM_REPORTED: _why_not_reported,
+    Kind.LISTING_PAUSED: _why_not_paused,
     Kind.OFFER_MADE: _why_not_offer,
 }
 """Why a mail has lost its sense; None if it has not. Other kinds never do."""

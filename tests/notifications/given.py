@@ -31,6 +31,7 @@ from shared.contracts.accounts import (
     UserRegisteredV1,
 )
 from shared.contracts.booking import (
+    CoachPausedV1,
     OfferMadeV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
@@ -186,6 +187,14 @@ def missed(
         "refund": refund | {"percent": percent, "rule": "no_show"},
     }
     return of(seat, SeatMissedV1, **values | changes)
+
+
+def paused(version: int = 1) -> CoachPausedV1:
+    """Kim's listing, for 90 days."""
+    until = NOW + timedelta(days=90)
+    return CoachPausedV1(
+        occurred_at=NOW, coach_id=KIM, version=version, strikes=3, until=until
+    )
 
 
 def _token(**changes: Any) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_each_side_reads_who_cancelled(
 def why_not(kind: Kind, **changes: Any) -> str | None:
     """Why a mail is not sent; unless changed, its instants are all about to come."""
     soon = (NOW + timedelta(microseconds=1)).isoformat()
-    facts = dict.fromkeys(("start", "end", "expires_at"), soon)
+    facts = dict.fromkeys(("start", "end", "until", "expires_at"), soon)
     facts |= {"overtaken": False} | changes.pop("facts", {})
     mail = Promise(version=1, facts=facts, told={}, suspended=False, now=NOW)
     return domain.WHY_NOT[kind](replace(mail, **changes))
@@ -126,6 +126,8 @@ def why_not(kind: Kind, **changes: Any) -> str | None:
         (Kind.SESSION_MISSED, {"told": {Kind.TOOK_PLACE: 2}}, "contested"),
         (Kind.SESSION_MISSED, {"told": {Kind.MONEY_BACK: 2}}, "final"),
         (Kind.PROBLEM_REPORTED, {"told": {Kind.PROBLEM_DECIDED: 1}}, "is decided"),
+        (Kind.LISTING_PAUSED, {"facts": {"until": AT_ONCE}}, "is over"),
+        (Kind.LISTING_PAUSED, {"told": {Kind.LISTING_PAUSED: 2}}, "is over"),
         (Kind.OFFER_MADE, {"facts": {"expires_at": AT_ONCE}}, "has expired"),
         (Kind.OFFER_MADE, {"told": {Kind.BOOKING_CONFIRMED: 0}}, "was taken"),
         (Kind.OFFER_MADE, {"suspended": True}, "suspended"),
@@ -147,6 +149,7 @@ def test_a_mail_has_lost_its_sense_by_what_has_come_since(
         (Kind.BOOKING_CONFIRMED, {Kind.SESSION_MOVED: 1}),
         (Kind.SESSION_MOVED, {Kind.SESSION_MOVED: 1, Kind.BOOKING_CONFIRMED: 2}),
         (Kind.SESSION_MISSED, {Kind.SESSION_MISSED: 1, Kind.NOT_SEEN: 2}),
+        (Kind.LISTING_PAUSED, {Kind.LISTING_PAUSED: 1}),
     ],
 )
 def test_a_mail_keeps_its_sense_beside_what_is_not_newer(

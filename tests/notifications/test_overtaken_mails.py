@@ -7,11 +7,21 @@ import pytest
 from shared.contracts import Event
 from shared.contracts.booking import (
     AttendanceMissingV1,
+    CoachResumedV1,
     ProblemDecidedV1,
     ProblemReportedV1,
     SeatCompletedV1,
 )
-from tests.notifications.given import World, confirmed, missed, of, offered
+from tests.given import NOW
+from tests.notifications.given import (
+    KIM,
+    World,
+    confirmed,
+    missed,
+    of,
+    offered,
+    paused,
+)
 
 STUDENT, COACH = "ada@mail.example", "kim@mail.example"
 SEAT = confirmed()
@@ -30,6 +40,7 @@ DECIDED = of(
     reason="it took place",
     refund=None,
 )
+RESUMED = CoachResumedV1(occurred_at=NOW, coach_id=KIM, version=2)
 
 
 async def topics(world: World, *events: Event) -> tuple[Sequence[str], Sequence[str]]:
@@ -54,6 +65,9 @@ async def topics(world: World, *events: Event) -> tuple[Sequence[str], Sequence[
         pytest.param(NOT_SEEN, FINAL, ["Refunded"], [], id="admitted"),
         pytest.param(REPORTED, DECIDED, ["Decided"], ["Decided"], id="decided"),
         pytest.param(offered(SEAT), SEAT, ["Booked"], ["Booked"], id="paid"),
+        pytest.param(paused(), RESUMED, [], [], id="resumed"),
+        pytest.param(RESUMED, paused(3), [], ["Your listing is paused"], id="again"),
+        pytest.param(paused(), paused(3), [], ["Your listing is paused"], id="anew"),
     ],
 )
 async def test_nobody_is_told_what_is_no_longer_so(
