@@ -55,7 +55,7 @@ class WrongStatus(Conflict):
 
 
 class CurrencyFixed(Conflict):
-    """A coach keeps one currency from the first sale on, and while games bear rates."""
+    """It stays from the first hold for money on, and while games bear rates."""
 
     slug = "currency-fixed"
     title = "The currency cannot be changed"

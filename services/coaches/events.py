@@ -6,7 +6,12 @@ from services.coaches.actions import profiles, users
 from services.coaches.models import Coach
 from shared.broker import Handlers
 from shared.contracts.accounts import UserChangedV1, UserRegisteredV1
-from shared.contracts.booking import CoachPausedV1, CoachResumedV1, SeatConfirmedV1
+from shared.contracts.booking import (
+    CoachPausedV1,
+    CoachResumedV1,
+    SeatConfirmedV1,
+    SeatHeldV1,
+)
 
 handlers = Handlers("coaches")
 
@@ -27,17 +32,19 @@ async def on_user_changed(
     await _remember(event, session, now)
 
 
+@handlers.on(SeatHeldV1)
+async def on_seat_held(event: SeatHeldV1, session: AsyncSession, _: datetime) -> None:
+    """The first hold fixes the currency, for good: its money may come after it ends."""
+    await profiles.fix_currency(session, event.coach_id)
+
+
 @handlers.on(SeatConfirmedV1)
 async def on_seat_confirmed(
     event: SeatConfirmedV1, session: AsyncSession, _: datetime
 ) -> None:
-    """The first sale fixes the coach's currency."""
-    if event.paid_by != "money":
-        return
-    await users.lock(session, event.coach_id)
-    coach = await session.get(Coach, event.coach_id)
-    if coach is not None:
-        coach.sold = True
+    """A sale fixes the currency, too: we may hear of it before its hold."""
+    if event.paid_by == "money":
+        await profiles.fix_currency(session, event.coach_id)
 
 
 @handlers.on(CoachPausedV1)

@@ -78,8 +78,9 @@ class Coach(Base, table=True):
     """An application and the profile it becomes. Rates: minor units of `currency`.
 
     `listed`, `searchable`, `told` and `version` follow from the rest and are written by
-    `actions.profiles.announce` alone. `sold`: somebody paid, so the currency stays.
-    `paused`: booking says that too many sessions were let down (`pause_version`).
+    `actions.profiles.announce` alone. `sold`: a seat was held for money, so the
+    currency stays. `paused`: booking says that too many sessions were let down
+    (`pause_version`).
     """
 
     __tablename__ = "coaches"

@@ -1,11 +1,12 @@
 """The rules of mails: who gets which, when it is not sent, how instants read."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
@@ -42,7 +43,7 @@ class State(StrEnum):
 
     `handed_over`: the server has, or is about to have, the mail and has not answered;
     `unknown`: it never did, so the mail may have arrived and is not sent again;
-    `skipped`: it had lost its sense before it was sent.
+    `skipped`: it had lost its sense before it was sent, or only keeps others unsent.
     """
 
     DUE = "due"
@@ -52,6 +53,9 @@ class State(StrEnum):
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
 
+
+OUTCOMES = frozenset({Kind.SESSION_MISSED, Kind.TOOK_PLACE, Kind.MONEY_BACK})
+"""What tells how a seat ended; a newer version makes an older one void."""
 
 OPEN = frozenset({State.DUE, State.HANDED_OVER})
 
@@ -82,34 +86,27 @@ def pause_after(attempt: int) -> timedelta:
     return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
-def why_not_invite(
-    start: datetime, now: datetime, cancelled: bool, moved_on: bool, suspended: bool
-) -> str | None:
-    """Why to tell when a session starts is not worth it (any more); None if it is.
+@dataclass(frozen=True)
+class Promise:
+    """A mail that is due, and what is known besides it.
 
-    `moved_on`: a newer start is known, of which another mail tells.
+    `version` and `facts` are of the event it tells of; `told` is what is promised about
+    the same thing, to anybody: the newest version by kind.
     """
-    if cancelled:
-        return "the seat was cancelled"
-    if moved_on:
-        return "the session was moved"
-    if suspended:
-        return "the recipient is suspended"
-    return "the session has begun" if start <= now else None
 
+    version: int
+    facts: Mapping[str, Any]
+    told: Mapping[Kind, int]
+    suspended: bool
+    now: datetime
 
-def why_not_ask(
-    expires_at: datetime, now: datetime, answered: bool, suspended: bool
-) -> str | None:
-    """Why to tell of a proposal is not worth it (any more); None if it is."""
-    if answered or expires_at <= now:
-        return "the proposal waits for no answer"
-    return "the recipient is suspended" if suspended else None
+    def is_past(self, fact: str) -> bool:
+        """Whether this instant of the event has come."""
+        return datetime.fromisoformat(self.facts[fact]) <= self.now
 
-
-def why_not_expected(end: datetime, now: datetime) -> str | None:
-    """Why whoever is missing need not be told (any more); None if it is worth it."""
-    return "the session is over" if end <= now else None
+    def is_void(self, *by: Kind) -> bool:
+        """Whether one of these kinds tells of a newer version."""
+        return any(self.told.get(kind, self.version) > self.version for kind in by)
 
 
 def why_not_token(expires_at: datetime, real_now: datetime) -> str | None:
@@ -117,11 +114,70 @@ def why_not_token(expires_at: datetime, real_now: datetime) -> str | None:
     return "the token has expired" if expires_at <= real_now else None
 
 
-def why_not_offer(expires_at: datetime, now: datetime, suspended: bool) -> str | None:
-    """Why an offer is not worth telling of (any more); None if it is."""
-    if suspended:
+def _why_not_invite(mail: Promise) -> str | None:
+    """The newest start is worth a mail until it comes."""
+    if Kind.BOOKING_CANCELLED in mail.told:
+        return "the seat was cancelled"
+    if mail.is_void(Kind.SESSION_MOVED):
+        return "the session was moved"
+    if mail.suspended:
         return "the recipient is suspended"
-    return "the offer has expired" if expires_at <= now else None
+    return "the session has begun" if mail.is_past("start") else None
+
+
+def _why_not_ask(mail: Promise) -> str | None:
+    if Kind.PROPOSAL_ANSWERED in mail.told or mail.is_past("expires_at"):
+        return "the proposal waits for no answer"
+    return "the recipient is suspended" if mail.suspended else None
+
+
+def _why_not_answer(mail: Promise) -> str | None:
+    return "nobody has answered" if mail.facts["overtaken"] else None
+
+
+def _why_not_expected(mail: Promise) -> str | None:
+    if OUTCOMES & mail.told.keys():
+        return "it is known what became of the session"
+    return "the session is over" if mail.is_past("end") else None
+
+
+def _why_not_missed(mail: Promise) -> str | None:
+    """What became of it since is told to one side only, and voids the mails to both."""
+    return "the no-show was contested or is final" if mail.is_void(*OUTCOMES) else None
+
+
+def _why_not_reported(mail: Promise) -> str | None:
+    return "it is decided" if Kind.PROBLEM_DECIDED in mail.told else None
+
+
+def _why_not_paused(mail: Promise) -> str | None:
+    """A resumption, which has no `until`, ends older pauses and is not mailed."""
+    resumed = "until" not in mail.facts
+    if resumed or mail.is_void(Kind.LISTING_PAUSED) or mail.is_past("until"):
+        return "the pause is over"
+    return None
+
+
+def _why_not_offer(mail: Promise) -> str | None:
+    if Kind.BOOKING_CONFIRMED in mail.told:
+        return "the offer was taken"
+    if mail.suspended:
+        return "the recipient is suspended"
+    return "the offer has expired" if mail.is_past("expires_at") else None
+
+
+WHY_NOT: Mapping[Kind, Callable[[Promise], str | None]] = {
+    Kind.BOOKING_CONFIRMED: _why_not_invite,
+    Kind.SESSION_MOVED: _why_not_invite,
+    Kind.PROPOSAL_MADE: _why_not_ask,
+    Kind.PROPOSAL_ANSWERED: _why_not_answer,
+    Kind.NOT_SEEN: _why_not_expected,
+    Kind.SESSION_MISSED: _why_not_missed,
+    Kind.PROBLEM_REPORTED: _why_not_reported,
+    Kind.LISTING_PAUSED: _why_not_paused,
+    Kind.OFFER_MADE: _why_not_offer,
+}
+"""Why a mail has lost its sense; None if it has not. Other kinds never do."""
 
 
 def one_line(text: str) -> str:

@@ -14,6 +14,7 @@ from shared.contracts.accounts import (
 from shared.contracts.booking import (
     AttendanceMissingV1,
     CoachPausedV1,
+    CoachResumedV1,
     OfferMadeV1,
     ProblemDecidedV1,
     ProblemReportedV1,
@@ -86,6 +87,17 @@ async def on_proposal_answered(
         await deliveries.tell_of_proposal(
             session, Kind.PROPOSAL_ANSWERED, event, event.by
         )
+        return
+    # no mail, but what keeps the question from being asked late; the coach is the one
+    # person whom every proposal names
+    await deliveries.tell(
+        session,
+        Kind.PROPOSAL_ANSWERED,
+        event,
+        event.proposal_id,
+        0,
+        event.coach_id,
+    )
 
 
 @handlers.on(AttendanceMissingV1)
@@ -178,6 +190,21 @@ async def on_problem_decided(
 async def on_coach_paused(
     event: CoachPausedV1, session: AsyncSession, _: datetime
 ) -> None:
+    await deliveries.tell(
+        session,
+        Kind.LISTING_PAUSED,
+        event,
+        event.coach_id,
+        event.version,
+        event.coach_id,
+    )
+
+
+@handlers.on(CoachResumedV1)
+async def on_coach_resumed(
+    event: CoachResumedV1, session: AsyncSession, _: datetime
+) -> None:
+    """No mail, but what keeps an older pause from being told late."""
     await deliveries.tell(
         session,
         Kind.LISTING_PAUSED,

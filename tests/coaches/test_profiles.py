@@ -1,9 +1,11 @@
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from shared.contracts.booking import SeatConfirmedV1
+from shared.contracts import Money
+from shared.contracts.booking import SeatConfirmedV1, SeatHeldV1
 from shared.ids import new_id
 from tests.coaches.given import Service, an_application, refused_fields, usd
 from tests.given import bearer
@@ -134,8 +136,40 @@ async def test_the_currency_stays_while_a_game_bears_a_rate(service: Service) ->
     assert freed.status_code == 200
 
 
+def a_hold(service: Service, coach_id: UUID) -> SeatHeldV1:
+    return SeatHeldV1(
+        occurred_at=service.clock.now(),
+        seat_id=new_id(),
+        session_id=new_id(),
+        coach_id=coach_id,
+        student_id=new_id(),
+        start=service.clock.now(),
+        end=service.clock.now(),
+        kind="individual",
+        price=Money(amount=4500, currency="USD"),
+        fee_percent=15,
+        hold_expires_at=service.clock.now(),
+    )
+
+
+async def test_the_first_hold_fixes_the_currency_also_once_it_has_expired(
+    service: Service,
+) -> None:
+    coach_id = await service.a_coach()
+
+    await service.hear(a_hold(service, coach_id))
+    await service.hear(a_hold(service, new_id()))
+    service.clock.advance(days=1)
+
+    changed = await service.change(coach_id, hourly_rate=EUR)
+    assert (changed.status_code, changed.json()["slug"]) == (409, "currency-fixed")
+    assert "USD" in changed.json()["detail"]
+    same = await service.change(coach_id, hourly_rate=usd(9000))
+    assert same.status_code == 200
+
+
 @pytest.mark.parametrize(("paid_by", "status"), [("money", 409), ("free", 200)])
-async def test_the_first_sale_fixes_the_currency(
+async def test_a_sale_fixes_the_currency_also_before_its_hold_is_heard_of(
     service: Service, paid_by: str, status: int
 ) -> None:
     coach_id = await service.a_coach()

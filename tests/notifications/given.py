@@ -31,6 +31,8 @@ from shared.contracts.accounts import (
     UserRegisteredV1,
 )
 from shared.contracts.booking import (
+    CoachPausedV1,
+    OfferMadeV1,
     ProposalAnsweredV1,
     ProposalMadeV1,
     SeatCancelledV1,
@@ -153,6 +155,16 @@ def answered(made: ProposalMadeV1, **changes: Any) -> ProposalAnsweredV1:
     return ProposalAnsweredV1.model_validate(values | {"status": "accepted"} | changes)
 
 
+def offered(seat: SeatConfirmedV1, **changes: Any) -> OfferMadeV1:
+    """The seat's time, for half an hour, before it was booked."""
+    values = seat.model_dump(exclude={"event_id", "correlation_id"}) | {
+        "waitlist_id": new_id(),
+        "price": {"amount": 4500, "currency": "EUR"},
+        "expires_at": NOW + timedelta(minutes=30),
+    }
+    return OfferMadeV1.model_validate(values | changes)
+
+
 def of(seat: SeatConfirmedV1, event: type[E], **values: Any) -> E:
     """Something that happened to the seat."""
     fields = seat.model_dump(exclude={"event_id", "correlation_id", "goals"})
@@ -175,6 +187,14 @@ def missed(
         "refund": refund | {"percent": percent, "rule": "no_show"},
     }
     return of(seat, SeatMissedV1, **values | changes)
+
+
+def paused(version: int = 1) -> CoachPausedV1:
+    """Kim's listing, for 90 days."""
+    until = NOW + timedelta(days=90)
+    return CoachPausedV1(
+        occurred_at=NOW, coach_id=KIM, version=version, strikes=3, until=until
+    )
 
 
 def _token(**changes: Any) -> dict[str, Any]:

@@ -1,9 +1,14 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from services.notifications import domain
+from services.notifications.domain import Kind, Promise
+from tests.given import NOW
 
+AT_ONCE = NOW.isoformat()
 WINTER_NIGHT = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
@@ -94,25 +99,63 @@ def test_each_side_reads_who_cancelled(
     assert domain.who(by, side, "Ada") == who
 
 
-def test_a_confirmation_makes_sense_until_the_start() -> None:
-    start = datetime(2026, 6, 19, 18, tzinfo=UTC)
-    just_before = start - timedelta(microseconds=1)
-
-    assert domain.why_not_invite(start, just_before, False, False, False) is None
-    assert domain.why_not_invite(start, start, False, False, False)
-    assert domain.why_not_invite(start, just_before, True, False, False)
-    assert domain.why_not_invite(start, just_before, False, True, False)
-    assert domain.why_not_invite(start, just_before, False, False, True)
+def why_not(kind: Kind, **changes: Any) -> str | None:
+    """Why a mail is not sent; unless changed, its instants are all about to come."""
+    soon = (NOW + timedelta(microseconds=1)).isoformat()
+    facts = dict.fromkeys(("start", "end", "until", "expires_at"), soon)
+    facts |= {"overtaken": False} | changes.pop("facts", {})
+    mail = Promise(version=1, facts=facts, told={}, suspended=False, now=NOW)
+    return domain.WHY_NOT[kind](replace(mail, **changes))
 
 
-def test_a_proposal_is_worth_a_mail_while_it_can_be_answered() -> None:
-    until = datetime(2026, 6, 19, 18, tzinfo=UTC)
-    before = until - timedelta(seconds=1)
+@pytest.mark.parametrize(
+    ("kind", "changes", "reason"),
+    [
+        (Kind.BOOKING_CONFIRMED, {"facts": {"start": AT_ONCE}}, "has begun"),
+        (Kind.BOOKING_CONFIRMED, {"told": {Kind.BOOKING_CANCELLED: 1}}, "cancelled"),
+        (Kind.BOOKING_CONFIRMED, {"told": {Kind.SESSION_MOVED: 2}}, "was moved"),
+        (Kind.BOOKING_CONFIRMED, {"suspended": True}, "suspended"),
+        (Kind.SESSION_MOVED, {"told": {Kind.SESSION_MOVED: 2}}, "was moved"),
+        (Kind.PROPOSAL_MADE, {"facts": {"expires_at": AT_ONCE}}, "no answer"),
+        (Kind.PROPOSAL_MADE, {"told": {Kind.PROPOSAL_ANSWERED: 0}}, "no answer"),
+        (Kind.PROPOSAL_MADE, {"suspended": True}, "suspended"),
+        (Kind.PROPOSAL_ANSWERED, {"facts": {"overtaken": True}}, "nobody"),
+        (Kind.NOT_SEEN, {"facts": {"end": AT_ONCE}}, "is over"),
+        (Kind.NOT_SEEN, {"told": {Kind.SESSION_MISSED: 1}}, "what became of"),
+        (Kind.NOT_SEEN, {"told": {Kind.MONEY_BACK: 1}}, "what became of"),
+        (Kind.SESSION_MISSED, {"told": {Kind.TOOK_PLACE: 2}}, "contested"),
+        (Kind.SESSION_MISSED, {"told": {Kind.MONEY_BACK: 2}}, "final"),
+        (Kind.PROBLEM_REPORTED, {"told": {Kind.PROBLEM_DECIDED: 1}}, "is decided"),
+        (Kind.LISTING_PAUSED, {"facts": {"until": AT_ONCE}}, "is over"),
+        (Kind.LISTING_PAUSED, {"told": {Kind.LISTING_PAUSED: 2}}, "is over"),
+        (Kind.OFFER_MADE, {"facts": {"expires_at": AT_ONCE}}, "has expired"),
+        (Kind.OFFER_MADE, {"told": {Kind.BOOKING_CONFIRMED: 0}}, "was taken"),
+        (Kind.OFFER_MADE, {"suspended": True}, "suspended"),
+    ],
+)
+def test_a_mail_has_lost_its_sense_by_what_has_come_since(
+    kind: Kind, changes: dict[str, Any], reason: str
+) -> None:
+    why = why_not(kind, **changes)
 
-    assert domain.why_not_ask(until, before, False, False) is None
-    assert domain.why_not_ask(until, until, False, False)
-    assert domain.why_not_ask(until, before, True, False)
-    assert domain.why_not_ask(until, before, False, True)
+    assert why is not None
+    assert reason in why
+    assert why_not(kind) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Kind.BOOKING_CONFIRMED, {Kind.SESSION_MOVED: 1}),
+        (Kind.SESSION_MOVED, {Kind.SESSION_MOVED: 1, Kind.BOOKING_CONFIRMED: 2}),
+        (Kind.SESSION_MISSED, {Kind.SESSION_MISSED: 1, Kind.NOT_SEEN: 2}),
+        (Kind.LISTING_PAUSED, {Kind.LISTING_PAUSED: 1}),
+    ],
+)
+def test_a_mail_keeps_its_sense_beside_what_is_not_newer(
+    kind: Kind, told: dict[Kind, int]
+) -> None:
+    assert why_not(kind, told=told) is None
 
 
 def test_a_token_makes_sense_until_it_expires() -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.ids import new_id
+from shared.service import backlog
 from tests.notifications.given import (
     ADA,
     KIM,
@@ -227,13 +228,22 @@ async def test_the_answer_is_told_to_who_proposed(
         assert reads in text_of(mail, subtype)
 
 
-async def test_a_proposal_that_was_overtaken_is_not_mailed(world: World) -> None:
+@pytest.mark.parametrize("by", ["coach", "student"])
+@pytest.mark.parametrize("end_first", [False, True])
+async def test_nobody_is_asked_or_answered_what_was_overtaken(
+    world: World, by: str, end_first: bool
+) -> None:
+    """Given up meanwhile, a session may have no seat left to name a student."""
+    made = proposed(confirmed(), by=by)
+    overtaken = answered(made, status="expired", overtaken=True, student_ids=())
     await world.hear_of_both()
 
-    await world.hear(answered(proposed(confirmed()), status="expired", overtaken=True))
+    await world.hear(*((overtaken, made) if end_first else (made, overtaken)))
     await world.work()
 
-    assert not await world.deliveries()
+    assert not world.mails()
+    assert await world.states() == ["skipped", "skipped"]
+    assert (await backlog(world.app.state.parts))["mails"] == 0
 
 
 async def test_a_proposal_of_a_group_asks_every_student(world: World) -> None:

@@ -8,19 +8,17 @@ import pytest
 from shared.contracts import Event
 from shared.contracts.booking import (
     AttendanceMissingV1,
-    CoachPausedV1,
     ProblemDecidedV1,
     ProblemReportedV1,
     SeatCompletedV1,
 )
-from tests.given import NOW
 from tests.notifications.given import (
-    KIM,
     START,
     World,
     confirmed,
     missed,
     of,
+    paused,
     said_again,
     text_of,
 )
@@ -206,18 +204,10 @@ async def test_a_coach_hears_of_a_problem_and_both_of_the_decision(
 
 
 async def test_a_coach_hears_that_its_listing_is_paused(world: World) -> None:
-    paused = CoachPausedV1(
-        occurred_at=NOW,
-        coach_id=KIM,
-        version=1,
-        strikes=3,
-        until=START + timedelta(days=80),
-    )
-
-    [text] = (await read(world, paused))["coach"]
+    [text] = (await read(world, paused()))["coach"]
 
     assert "Your listing is paused, Kim" in text
     assert "missed or cancelled 3 sessions" in text
-    assert "Until Monday, September 7, 2026" in text
+    assert "Until Sunday, September 13, 2026" in text
     assert world.subjects(COACH) == ["Your listing is paused"]
     assert world.mails(STUDENT) == []

@@ -1,29 +1,15 @@
-from datetime import timedelta
-
-from shared.contracts.booking import OfferMadeV1, SeatResoldV1
-from shared.ids import new_id
+from shared.contracts.booking import SeatResoldV1
 from tests.given import NOW
 from tests.notifications.given import (
     World,
     a_changed_user,
     confirmed,
+    offered,
     said_again,
     text_of,
 )
 
 STUDENT, COACH = "ada@mail.example", "kim@mail.example"
-
-
-def offered(minutes: int = 30) -> OfferMadeV1:
-    seat = confirmed().model_dump(exclude={"event_id", "correlation_id"})
-    return OfferMadeV1.model_validate(
-        seat
-        | {
-            "waitlist_id": new_id(),
-            "price": {"amount": 4500, "currency": "EUR"},
-            "expires_at": NOW + timedelta(minutes=minutes),
-        }
-    )
 
 
 def resold() -> SeatResoldV1:
@@ -33,7 +19,7 @@ def resold() -> SeatResoldV1:
 
 
 async def test_an_offer_tells_its_student_where_and_until_when(world: World) -> None:
-    offer = offered()
+    offer = offered(confirmed())
     await world.hear_of_both()
 
     await world.hear(offer, said_again(offer))
@@ -60,7 +46,7 @@ async def test_an_offer_tells_its_student_where_and_until_when(world: World) -> 
 async def test_an_offer_that_has_run_out_is_not_told(world: World) -> None:
     await world.hear_of_both()
 
-    await world.hear(offered(minutes=0))
+    await world.hear(offered(confirmed(), expires_at=NOW))
     await world.work()
 
     assert world.mails() == []
@@ -71,7 +57,7 @@ async def test_nobody_who_is_suspended_is_told_of_an_offer(world: World) -> None
     await world.hear_of_both()
     await world.hear(a_changed_user(suspended=True))
 
-    await world.hear(offered())
+    await world.hear(offered(confirmed()))
     await world.work()
 
     assert world.mails() == []

@@ -336,6 +336,25 @@ async def test_who_comes_back_to_a_group_pays_the_new_seat_also_before_it_is_hea
     assert response.json()["subject"]["seat_id"] == str(again.seat_id)
 
 
+@pytest.mark.parametrize("sooner", [0, 15])
+async def test_who_comes_back_to_a_group_pays_the_new_seat_however_long_the_old_was_held(
+    world: World, sooner: int
+) -> None:
+    first = a_seat_held(kind="group", hold_expires_at=NOW + timedelta(minutes=30))
+    again = a_seat_held(
+        kind="group",
+        session_id=first.session_id,
+        student_id=first.student_id,
+        hold_expires_at=first.hold_expires_at - timedelta(minutes=sooner),
+    )
+    await world.hear(first, cancelled(first), again)
+
+    response = await world.ask_to_pay(again)
+
+    assert response.status_code == 201, response.text
+    assert response.json()["subject"]["seat_id"] == str(again.seat_id)
+
+
 async def test_a_seat_in_a_group_that_is_over_and_was_not_taken_again_is_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,18 @@ async def pause(
     await announce(session, coach, user, now)
 
 
+async def fix_currency(session: AsyncSession, coach_id: UUID) -> None:
+    """Students book for money: the coach keeps the currency from now on.
+
+    We hear of a hold after it was made, and booking of another currency after we took
+    it. Seats held in between are in the old currency, those after them in the new.
+    """
+    await users.lock(session, coach_id)
+    coach = await session.get(Coach, coach_id)
+    if coach is not None:
+        coach.sold = True
+
+
 async def announce(
     session: AsyncSession, coach: Coach, user: User, now: datetime
 ) -> Profile:
@@ -211,7 +223,7 @@ async def _rates(
 
 async def _require_free_currency(session: AsyncSession, coach: Coach) -> None:
     if coach.sold:
-        raise CurrencyFixed(f"Sessions were sold in {coach.currency}.")
+        raise CurrencyFixed(f"Students have booked: it stays {coach.currency}.")
     games = (await games_of(session, [coach.id])).get(coach.id, [])
     if any(game.hourly_rate is not None for game in games):
         raise CurrencyFixed(f"Games bear rates in {coach.currency}: remove them first.")

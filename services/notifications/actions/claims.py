@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.notifications import domain
 from services.notifications.actions.deliveries import can_be_written, real_now
-from services.notifications.domain import Kind, Reader, State
+from services.notifications.domain import Kind, Promise, Reader, State
 from services.notifications.models import Contact, Delivery
 from shared.db import Sessions
 
@@ -51,29 +51,10 @@ class Item:
         delivery = self.delivery
         if delivery.expires_at is not None:
             return domain.why_not_token(delivery.expires_at, real_now())
+        rule = domain.WHY_NOT.get(delivery.kind)
         suspended = self.recipient.suspended
-        if delivery.kind is Kind.OFFER_MADE:
-            until = datetime.fromisoformat(delivery.facts["expires_at"])
-            return domain.why_not_offer(until, now, suspended)
-        if delivery.kind in (Kind.BOOKING_CONFIRMED, Kind.SESSION_MOVED):
-            return domain.why_not_invite(
-                datetime.fromisoformat(delivery.facts["start"]),
-                now,
-                Kind.BOOKING_CANCELLED in self.told,
-                self.told.get(Kind.SESSION_MOVED, 0) > delivery.version,
-                suspended,
-            )
-        if delivery.kind is Kind.PROPOSAL_MADE:
-            return domain.why_not_ask(
-                datetime.fromisoformat(delivery.facts["expires_at"]),
-                now,
-                Kind.PROPOSAL_ANSWERED in self.told,
-                suspended,
-            )
-        if delivery.kind is Kind.NOT_SEEN:
-            end = datetime.fromisoformat(delivery.facts["end"])
-            return domain.why_not_expected(end, now)
-        return None
+        mail = Promise(delivery.version, delivery.facts, self.told, suspended, now)
+        return rule(mail) if rule else None
 
 
 async def claim(sessions: Sessions) -> list[Item]:

@@ -149,7 +149,8 @@ async def _own_seat(session: AsyncSession, wanted: Wanted) -> Payable:
         raise NoPayment(f"You have no seat in the session {wanted.session_id}.")
     if not own:
         raise NotPayableYet("Try again in a second.", retry_after=1)
-    latest = max(own, key=lambda seat: seat.hold_expires_at)
+    # by its id, which counts time: an earlier hold may well have been the longer one
+    latest = max(own, key=lambda seat: seat.seat_id)
     if latest.series_id is not None:
         detail = "Pay for the series: its sessions were booked together."
         raise PartOfSeries(detail, series_id=str(latest.series_id))
