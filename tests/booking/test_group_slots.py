@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared.ids import new_id
 from tests.booking import given
+from tests.booking.attending import a_tick
 from tests.booking.given import Service
 from tests.booking.test_groups_api import a_seat, ask
 from tests.booking.test_slots_api import slots
@@ -143,3 +144,19 @@ async def test_a_late_payment_goes_back_once_if_the_group_is_full(
 
 async def test_a_late_payment_goes_back_if_the_time_is_taken(service: Service) -> None:
     assert await late_payment(service, "alone") == ["expired", "slot_taken"]
+
+
+async def test_a_capacity_that_is_raised_holds_for_a_group_that_comes_back(
+    service: Service,
+) -> None:
+    coach_id = await given.a_coach_of_groups(service, group={"capacity": 2})
+    late = await a_seat(service, coach_id)
+    service.clock.advance(minutes=20)
+    await service.hear(a_tick(service.clock.now()))
+    larger = {"group": given.GROUPS | {"capacity": 3}}
+    await given.put(service, coach_id, "booking-policy", larger)
+
+    await service.hear(given.a_payment(late))
+
+    for _ in range(2):
+        assert (await a_seat(service, coach_id))["id"] == late["id"]

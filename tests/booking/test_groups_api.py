@@ -12,7 +12,6 @@ import pytest
 from shared.contracts.coaches import GameRate
 from shared.ids import new_id
 from tests.booking import given
-from tests.booking.attending import a_tick
 from tests.booking.given import START, Service
 from tests.booking.test_races import deadlocks
 
@@ -347,22 +346,6 @@ async def test_a_larger_capacity_opens_seats_and_a_smaller_one_closes_none(
     assert third["id"] == seats[0]["id"]
     assert (third["capacity"], fourth.json()["seats_left"]) == (4, 0)
     assert fifth.json()["slug"] == "slot-taken"
-
-
-async def test_a_capacity_that_is_raised_holds_for_a_group_that_comes_back(
-    service: Service,
-) -> None:
-    coach_id = await given.a_coach_of_groups(service, group={"capacity": 2})
-    late = await a_seat(service, coach_id)
-    service.clock.advance(minutes=20)
-    await service.hear(a_tick(service.clock.now()))
-    larger = {"group": given.GROUPS | {"capacity": 3}}
-    await given.put(service, coach_id, "booking-policy", larger)
-
-    await service.hear(given.a_payment(late))
-
-    for _ in range(2):
-        assert (await a_seat(service, coach_id))["id"] == late["id"]
 
 
 async def test_of_fifty_racers_for_three_seats_three_win(service: Service) -> None:

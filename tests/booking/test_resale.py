@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from shared.contracts import Money
-from shared.contracts.payments import PaymentRefundedV1
+from shared.contracts.payments import PaymentRefundedV1, RefundFailedV1
 from shared.ids import new_id
 from tests.booking import given
 from tests.booking.given import START, Service
@@ -183,15 +183,40 @@ async def test_money_that_is_back_shows_as_back(service: Service) -> None:
     await resell(service, coach_id)
     await pass_minutes(service, 15)
 
-    await service.hear(
-        PaymentRefundedV1(
-            occurred_at=service.clock.now(),
-            payment_id=UUID(late["payment_id"]),
-            refund_id=new_id(),
-            seat_id=UUID(late["seat_id"]),
-            amount=Money(amount=3000, currency="USD"),
-        )
-    )
+    await service.hear(half_came_back(late))
+    half = await refund_of(service, late)
+    await service.hear(half_came_back(late))
 
+    assert half == (6000, 100, "pending")
     assert await refund_of(service, late) == (6000, 100, "succeeded")
-    assert service.clock.now() > NOW
+
+
+async def test_money_that_came_does_not_hide_what_failed(service: Service) -> None:
+    coach_id = await given.a_coach(service, policy=RESELLS)
+    late = await a_late_cancellation(service, coach_id)
+    again = half_came_back(late)
+    failed = RefundFailedV1(
+        **again.model_dump(exclude={"event_id", "occurred_at"}),
+        occurred_at=NOW,
+        reason="closed",
+    )
+    await service.hear(failed)
+    await resell(service, coach_id)
+    await pass_minutes(service, 15)
+
+    await service.hear(half_came_back(late))
+    one = await refund_of(service, late)
+    await service.hear(again)
+
+    assert one == (6000, 100, "failed")
+    assert await refund_of(service, late) == (6000, 100, "succeeded")
+
+
+def half_came_back(late: dict[str, Any]) -> PaymentRefundedV1:
+    return PaymentRefundedV1(
+        occurred_at=NOW + timedelta(minutes=1),
+        payment_id=UUID(late["payment_id"]),
+        refund_id=new_id(),
+        seat_id=UUID(late["seat_id"]),
+        amount=Money(amount=3000, currency="USD"),
+    )

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.booking.actions import expiry, history
+from services.booking.actions import expiry, history, refunds
 from services.booking.actions.locks import lock_people
 from services.booking.actions.sessions import shown_status
 from services.booking.actions.strikes import pausing
@@ -21,6 +21,7 @@ from services.booking.models import (
     Coach,
     RefusedPayment,
     Seat,
+    SeatRefund,
     Session,
 )
 from shared import outbox
@@ -95,20 +96,36 @@ async def note_refund(
     told: PaymentRefundedV1 | RefundFailedV1,
     status: RefundStatus,
 ) -> None:
-    """Keep how far the refund of a seat has come; older news never undo newer ones."""
-    await session.exec(
-        update(Seat)
-        .where(
-            col(Seat.id) == told.seat_id,
-            col(Seat.payment_id) == told.payment_id,
-            col(Seat.refund_status).is_not(None),
-            or_(
-                col(Seat.refund_told_at).is_(None),
-                col(Seat.refund_told_at) <= told.occurred_at,
-            ),
-        )
-        .values(refund_status=status, refund_told_at=told.occurred_at)
+    """Keep how far a refund of a seat has come; older news never undo newer ones."""
+    query = select(Seat).where(
+        col(Seat.id) == told.seat_id,
+        col(Seat.payment_id) == told.payment_id,
+        col(Seat.refund_status).is_not(None),
     )
+    seat = (await session.exec(query.with_for_update(key_share=True))).first()
+    if seat is None:
+        return
+    news = insert(SeatRefund).values(
+        id=told.refund_id,
+        seat_id=seat.id,
+        payment_id=told.payment_id,
+        amount=told.amount.amount,
+        status=status,
+        told_at=told.occurred_at,
+    )
+    await session.exec(
+        news.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"status": news.excluded.status, "told_at": news.excluded.told_at},
+            where=col(SeatRefund.told_at) <= news.excluded.told_at,
+        )
+    )
+    known = select(SeatRefund).where(
+        col(SeatRefund.seat_id) == seat.id,
+        col(SeatRefund.payment_id) == seat.payment_id,
+    )
+    seat.refund_status = refunds.progress(seat, (await session.exec(known)).all())
+    session.add(seat)
 
 
 async def _lock_seats(

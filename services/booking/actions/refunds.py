@@ -1,7 +1,9 @@
 """What a seat has brought in, and what of it goes back."""
 
+from collections.abc import Sequence
+
 from services.booking.domain.lifecycle import RefundStatus
-from services.booking.models import Seat
+from services.booking.models import Seat, SeatRefund
 from shared.contracts.booking import Earned
 
 
@@ -19,6 +21,14 @@ def owe(seat: Seat, amount: int, percent: int) -> None:
     """Promise this much more. Nothing to give back is given back already."""
     seat.refund_amount, seat.refund_percent = refunded(seat) + amount, percent
     seat.refund_status = RefundStatus.PENDING if amount else RefundStatus.SUCCEEDED
+
+
+def progress(seat: Seat, told: Sequence[SeatRefund]) -> RefundStatus:
+    """Of all that is owed: one that failed is not made good by another that came."""
+    if any(each.status is RefundStatus.FAILED for each in told):
+        return RefundStatus.FAILED
+    back = sum(each.amount for each in told)
+    return RefundStatus.SUCCEEDED if back >= refunded(seat) else RefundStatus.PENDING
 
 
 def earned(seat: Seat, back: int = 0) -> Earned:

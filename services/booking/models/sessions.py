@@ -158,9 +158,9 @@ class Seat(Base, table=True):
 
     `price` and `refund_amount` are minor units of `currency`; `tiers` is the policy's
     [[hours before, percent], ...]. `hold_expires_at` is None for a seat that never had
-    to wait for money. `refund_told_at` is when payments last spoke of the refund.
-    `offer` says that it was reserved for somebody on the waitlist. A late cancellation
-    is made good with `refund_on_resale`, once: by the seat `resold_by`.
+    to wait for money. `offer` says that it was reserved for somebody on the waitlist. A
+    late cancellation is made good with `refund_on_resale`, once: by the seat
+    `resold_by`.
     `marks` and `moved_by_coach` are what moves did to the terms (`domain.moves.moved`).
     `no_show` is who missed it, to be contested until `provisional_until` unless
     `no_show_final`; `outcome_version` counts what was said of that. `looked_at` is the
@@ -262,7 +262,6 @@ class Seat(Base, table=True):
         default=None,
         sa_type=enum_column(RefundStatus),
     )
-    refund_told_at: datetime | None = None
     series_id: UUID | None = None
     offer: bool = False
     refund_on_resale: bool = False
@@ -299,6 +298,23 @@ class Move(Base, table=True):
     evidence: dict[str, Any] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True))
     )
+
+
+class SeatRefund(Base, table=True):
+    """One refund for a seat, which may have several, as payments last spoke of it."""
+
+    __tablename__ = "seat_refunds"
+    __table_args__ = (
+        ForeignKeyConstraint(["seat_id"], ["seats.id"]),
+        Index("ix_seat_refunds_seat", "seat_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    seat_id: UUID
+    payment_id: UUID
+    amount: int
+    status: RefundStatus = Field(sa_type=enum_column(RefundStatus))
+    told_at: datetime
 
 
 class RefusedPayment(Base, table=True):

@@ -268,3 +268,34 @@ async def kinds(house: House) -> list[tuple[str, str]]:
     async with house.service.sessions() as session:
         rows = (await session.exec(select(Attendance))).all()
     return [(row.party, row.kind.value) for row in rows]
+
+
+@pytest.mark.parametrize("meeting", ["daily", "whereby", "jitsi"])
+async def test_a_group_that_a_late_payment_brings_back_has_a_room_again(
+    house: House, meeting: str
+) -> None:
+    service = house.service
+    coach_id = await given.a_coach_of_groups(service, policy={"meeting": meeting})
+    first = await given.a_hold(service, coach_id, kind="group")
+    await service.hear(given.a_payment(first))
+    house.at(1200 * MINUTE)
+    late = await given.a_hold(service, coach_id, kind="group")
+    await house.tick()
+    await service.http.post(
+        f"/v1/sessions/{first['id']}/cancel",
+        json={},
+        headers=given.student(UUID(first["student_id"])),
+    )
+    for _ in range(2):
+        await house.tick()
+    closed = await house.room()
+
+    await service.hear(given.a_payment(late))
+    house.at(15 * MINUTE)
+    url = (await house.joined(late))["url"]
+
+    assert closed.state == "closed"
+    room = await house.room()
+    assert (room.state, room.id) == ("ready", closed.id)
+    assert room.name != closed.name
+    assert url.startswith(room.url or "nowhere")
