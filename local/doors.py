@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.server import make_server
-from local.processes import free_port
+from local.processes import claim, free_port
 from local.settings import LocalSettings
 
 HOST = "127.0.0.1"
@@ -39,13 +39,13 @@ def reserve(port: int) -> socket.socket:
 
 
 def free_base() -> int:
-    """A `PORT_BASE` whose three ports are free now."""
+    """A `PORT_BASE` whose three ports are free now, and which nobody else is given."""
     while True:
-        settings = LocalSettings(port_base=free_port())
+        base, *others = LocalSettings(port_base=free_port()).ports
         with contextlib.suppress(OSError):
-            for port in settings.ports:
-                reserve(port).close()
-            return settings.port_base
+            for port in others:
+                claim(port)
+            return base
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:

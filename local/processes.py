@@ -11,7 +11,6 @@ standard library.
 
 import contextlib
 import ctypes
-import itertools
 import json
 import os
 import pwd
@@ -35,8 +34,6 @@ is down for a moment finds its port still free."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is nobody else's
 ROOM = 2 * 1024**3
-
-_steps = itertools.count(secrets.randbelow(PORTS), step=7)
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -99,15 +96,24 @@ def give(path: Path, user: str | None) -> None:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now, and that we have not given yet.
-
-    The next two are not given either: a `PORT_BASE` takes them.
-    """
+    """A loopback port that nobody listens on now and that nobody else is given."""
     while True:
-        port = FIRST_PORT + next(_steps) % PORTS
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with contextlib.suppress(OSError):
+            claim(port)
             return port
+
+
+def claim(port: int) -> None:
+    """Keep others who look for a free port from this one, for as long as we live.
+
+    Raises OSError when it is taken or claimed. The sign is the UDP port of its number:
+    the servers want TCP, and the kernel takes the sign down, however we end.
+    """
+    with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as sign:
+        probe.bind(("127.0.0.1", port))
+        sign.bind(("127.0.0.1", port))
+        sign.detach()  # so that nothing but our end closes it
 
 
 class Process:

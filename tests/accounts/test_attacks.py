@@ -178,11 +178,14 @@ async def test_waiting_for_a_hash_keeps_no_connection_from_others(
     keyed = {"Idempotency-Key": "k"}
     pool = sessions.kw["bind"].sync_engine.pool
 
-    async with app.state.passwords._turns, app.state.passwords._turns:
+    turns = app.state.passwords._turns
+    async with turns, turns:
         waiting = asyncio.create_task(
             client.post(f"/v1/auth/{path}", json=body, headers=keyed)
         )
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(10):
+            while not turns._waiters:  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0.01)
         assert pool.checkedout() == 0
         me = await client.get("/v1/me", headers=authorization(tokens))
 

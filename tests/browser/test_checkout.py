@@ -70,7 +70,10 @@ async def test_after_a_declined_card_a_good_one_pays(
 
 @pytest.mark.parametrize(
     ("answer", "then"),
-    [("Yes, authorize the payment", "Thank you"), ("No, fail", "authenticat")],
+    [
+        ("Yes, authorize the payment", "Thank you"),
+        ("No, fail", "We could not authenticate"),
+    ],
 )
 async def test_a_card_that_asks_the_bank_pays_only_if_that_agrees(
     walk: Walk, visitor: Visitor, answer: str, then: str

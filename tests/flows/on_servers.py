@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from local.databases import connect
 from local.house import House
 from local.mailbox.smtp import Sink, start_smtp
+from local.processes import free_port
 from local.servers.backlog import Deliveries, ReadyMessages
 from local.settings import SERVICES, LocalSettings
 from shared.auth import Verifier
@@ -68,7 +69,8 @@ class ServerHouse(House):
         }
 
     async def _databases(self, stack: AsyncExitStack) -> Mapping[str, str]:
-        self.post = await start_smtp("127.0.0.1", 0, self.mails)
+        # Not one of those that a connection may take while the mailbox is down.
+        self.post = await start_smtp("127.0.0.1", free_port(), self.mails)
         stack.push_async_callback(self.post.close)
         stack.push_async_callback(self._messages.close)
         return self.urls

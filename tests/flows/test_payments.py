@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from local.demo.client import until
 from local.demo.walk import ACCEPTED
-from local.stripe.faults import Fault
+from local.stripe.faults import WEBHOOK, Fault
 from tests.flows.market import AUTHENTICATED, HouseMarket
 from tests.flows.on_servers import ServerHouse
 from tests.flows.outcomes import (
@@ -139,8 +139,12 @@ async def test_webhooks_forged_or_dated_ahead_confirm_nothing(market: Servers) -
     session = await walk.hold(slots[0])
     payment = await walk.payment(session)
 
-    for kind in (Fault.FORGE, Fault.FUTURE):
-        async with market.all_webhooks(kind):
+    faults = market.double.faults
+    async with market.all_webhooks(Fault.FORGE):
+        for kind in (Fault.FORGE, Fault.FUTURE):
+            # In one step: between two requests a webhook would pass as it should.
+            faults.forget()
+            faults.order(WEBHOOK, kind, 1_000)
             await walk.checkout(payment, ACCEPTED)
             await market.webhooks_were_tried()
             assert await steps(walk, session) == ["held"]

@@ -118,7 +118,7 @@ async def speak(url: str, data: bytes) -> bytes:
     answer = b""
     with suppress(TimeoutError):
         while True:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(1 if answer else 10):
                 piece = await reader.read(65536)
             if not piece:
                 break

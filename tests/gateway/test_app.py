@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from gateway.app import connect
 from gateway.server import make_server
 from gateway.settings import GatewaySettings
+from local.processes import free_port
 from tests.gateway.services import Echo
-from tests.serving import address, listening, served
+from tests.serving import served
 
 
 @asynccontextmanager
@@ -34,11 +35,6 @@ async def process(**environment: str) -> AsyncIterator[asyncio.subprocess.Proces
         if server.returncode is None:
             server.kill()
         await server.wait()
-
-
-def free_port() -> int:
-    with listening() as listener:
-        return int(address(listener).rpartition(":")[2])
 
 
 async def answer(url: str) -> httpx2.Response:

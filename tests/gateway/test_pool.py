@@ -14,10 +14,16 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEGABYTE = 1024 * 1024
 
 
-def upstream(url: str, limit: int = 10) -> HttpUpstream:
+def upstream(
+    url: str, limit: int = 10, connect_timeout: float = 5, read_timeout: float = 5
+) -> HttpUpstream:
     host, port = url.removeprefix("http://").split(":")
     return HttpUpstream(
-        host, int(port), connect_timeout=0.3, read_timeout=0.3, limit=limit
+        host,
+        int(port),
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        limit=limit,
     )
 
 
@@ -182,43 +188,44 @@ async def test_an_answer_that_is_no_http_is_a_failure(answer: bytes) -> None:
 
 
 async def test_more_requests_than_connections_wait_and_then_give_up() -> None:
-    release = asyncio.Event()
+    asked, release = asyncio.Event(), asyncio.Event()
 
     async def script(reader: Reader, writer: Writer) -> None:
         await read_head(reader)
+        asked.set()
         await release.wait()
         writer.write(OK)
-        await read_head(reader)
+        await reader.read()
 
-    async with scripted(script) as url:
-        app = upstream(url, limit=1)
+    counted = Counted(script)
+    async with scripted(counted) as url, asyncio.timeout(20):
+        app = upstream(url, limit=1, read_timeout=1)
         slow = asyncio.create_task(ask(app))
-        await asyncio.sleep(0.05)
+        await asked.wait()
         late = asyncio.create_task(ask(app))
-        await asyncio.sleep(0.05)
+        while not app._slots._waiters:  # noqa: ASYNC110 - nothing else tells
+            await asyncio.sleep(0)
         release.set()
         assert (await slow).text == "ok"
-        release.clear()
         with pytest.raises(UpstreamTimeout):
             await late
         app.close()
 
+    assert counted.connections == 1
+
 
 async def test_a_service_that_is_full_is_unavailable() -> None:
+    asked = asyncio.Event()
+
     async def script(reader: Reader, _: Writer) -> None:
         await read_head(reader)
-        await asyncio.sleep(5)
+        asked.set()
+        await reader.read()
 
-    async with scripted(script) as url:
-        app = HttpUpstream(
-            "127.0.0.1",
-            int(url.rpartition(":")[2]),
-            connect_timeout=0.1,
-            read_timeout=5,
-            limit=1,
-        )
+    async with scripted(script) as url, asyncio.timeout(20):
+        app = upstream(url, limit=1, connect_timeout=1)
         first = asyncio.create_task(ask(app))
-        await asyncio.sleep(0.05)
+        await asked.wait()
         with pytest.raises(UpstreamUnavailable):
             await ask(app)
         first.cancel()

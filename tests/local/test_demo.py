@@ -1,5 +1,6 @@
 """`make demo`, as the program that it is."""
 
+import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,7 @@ from local.processes import temporary_folder
 from local.settings import PASSWORD, LocalSettings
 from tests.local.terminal import Program, assert_no_errors
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 STEPS = (
     "A coach in Berlin opens shop",
@@ -49,11 +50,9 @@ async def house() -> AsyncIterator[House]:
 async def demo(folder: Path, base: int, **env: str) -> Program:
     """The demonstration, when it has ended; the house runs in this very process."""
     program = Program(folder, "local.demo", PORT_BASE=str(base), **env)
-
-    async def ended() -> bool:
-        return program.process.poll() is not None
-
-    await until("the end of the demonstration", ended)
+    async with asyncio.timeout(240):
+        while program.process.poll() is None:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
     return program
 
 

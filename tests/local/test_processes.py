@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,17 @@ process = Process("server", sys.argv[2:], folder, temporary=True)
 process.start((folder / "child").exists)
 print("up", flush=True)
 time.sleep(1000)
+"""
+# Where there are so few that two who look for themselves meet.
+SEEKER = """
+import sys
+from local import doors, processes
+from local.settings import LocalSettings
+processes.PORTS = 600
+bases = [doors.free_base() for _ in range(20)]
+print(*[port for base in bases for port in LocalSettings(port_base=base).ports])
+sys.stdout.flush()
+sys.stdin.read()
 """
 
 
@@ -197,7 +207,19 @@ def test_a_free_port_can_be_bound() -> None:
         server.bind(("127.0.0.1", free_port()))
 
 
-def test_no_port_is_given_twice_nor_are_the_two_after_it() -> None:
-    ports = sorted(free_port() for _ in range(500))
+def test_no_port_is_given_twice_also_not_by_two_processes() -> None:
+    with contextlib.ExitStack() as stack:
+        seekers = [stack.enter_context(seeker()) for _ in range(2)]
+        said = [each.stdout.readline() for each in seekers if each.stdout]
 
-    assert all(later - earlier > 2 for earlier, later in pairwise(ports))
+    ports = [int(port) for line in said for port in line.split()]
+    assert len(ports) == len(set(ports)) == 2 * 20 * 3
+
+
+def seeker() -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", SEEKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

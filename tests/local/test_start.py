@@ -18,6 +18,7 @@ from tests.local.terminal import Program, assert_no_errors
 
 LINKS = "See the main job done"
 PLANTING = "Planting people"
+PATIENCE = 60.0
 
 
 class Terminal:
@@ -54,11 +55,13 @@ class Terminal:
 
     def get(self, path: str, **params: str) -> Any:
         url = f"{self.settings.gateway_url}{path}"
-        return httpx2.get(url, params=params).raise_for_status().json()
+        answer = httpx2.get(url, params=params, timeout=PATIENCE)
+        return answer.raise_for_status().json()
 
     def sessions_of(self, name: str) -> list[Any]:
         body = {"email": f"{name}@scrimline.example", "password": PASSWORD}
-        with httpx2.Client(base_url=self.settings.gateway_url) as http:
+        url = self.settings.gateway_url
+        with httpx2.Client(base_url=url, timeout=PATIENCE) as http:
             tokens = http.post("/v1/auth/login", json=body).raise_for_status().json()
             bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
             found = http.get("/v1/sessions", params={"role": "coach"}, headers=bearer)
@@ -108,7 +111,7 @@ def its_links_lead_somewhere(program: Program) -> None:
     links = [word for word in program.said.split() if word.startswith("http://")]
     assert len(links) == 4
     for link in links:
-        assert httpx2.get(link).status_code == 200
+        assert httpx2.get(link, timeout=PATIENCE).status_code == 200
 
 
 def people_and_sessions_are_there(terminal: Terminal) -> None:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from sqlmodel import col, select, update
 
 from local.mailbox import Sink, Store, start_smtp
+from local.processes import free_port
 from services.notifications.actions import sending
 from services.notifications.app import create_app
 from services.notifications.clients import Postman
@@ -295,7 +296,8 @@ async def a_world(
 ) -> AsyncIterator[World]:
     """The service on a fresh database, its mails into a mailbox of its own."""
     store, clock = Store(), FixedClock()
-    sink = await start_smtp("127.0.0.1", 0, store)
+    # Not one of those that a connection may take while the mailbox is down.
+    sink = await start_smtp("127.0.0.1", free_port(), store)
     values: dict[str, Any] = {
         "environment": "local",
         "database_url": SecretStr(database_url),

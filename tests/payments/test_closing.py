@@ -49,7 +49,9 @@ async def test_a_seat_given_up_while_stripe_was_asked_has_its_page_closed(
     await world.fault("checkout.sessions.create", "timeout")
 
     asking = asyncio.create_task(world.ask_to_pay(seat))
-    await asyncio.sleep(0.4)
+    async with asyncio.timeout(10):
+        while not world.double.keys_in_use:  # noqa: ASYNC110 - nothing else tells
+            await asyncio.sleep(0.01)
     await world.hear(expired(seat))
     response = await asking
     await world.work()

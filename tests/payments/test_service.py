@@ -32,9 +32,16 @@ async def test_money_comes_and_goes_back_through_real_servers(
                 while (await world.show(payment, seat.student_id))["status"] != status:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
+        async def page() -> dict[str, Any]:
+            async with asyncio.timeout(20):
+                # 404 as long as the seat has not been heard of.
+                while (answer := await world.ask_to_pay(seat)).is_error:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            return dict(answer.json())
+
         async with world.app.router.lifespan_context(world.app):
             await say(seat)
-            payment = (await world.ask_to_pay(seat)).json()
+            payment = await page()
             await world.use_card(payment)
             await becomes(payment, "succeeded")
             await say(cancelled(seat, refund=4999))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ import pytest_asyncio
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from local import seeds
+from local.demo.client import until
 from local.demo.walk import Walk
 from local.doors import free_base
 from local.servers import ServersSettings, home_in
@@ -29,6 +31,9 @@ from tests.races.pairs import Pairs, gateway_of
 AT_THE_DOOR = 5
 """As many connections as the gateway keeps to its database."""
 
+LET_IN = 600.0
+"""Seconds after which nobody starts a race: what they show holds for fifteen minutes."""
+
 Student = dict[str, str]
 """The headers of somebody who is signed in."""
 
@@ -37,14 +42,17 @@ CONNECTIONS = httpx2.Limits(max_connections=250, max_keepalive_connections=250)
 
 @dataclass(frozen=True)
 class Course:
-    """Where races are run: `gateway` leads to all processes, over many connections."""
+    """Where races are run: `gateway` leads to all processes, over many connections.
+
+    `crowd` holds what its people show at the door, and when (monotonic) they got it.
+    """
 
     market: Market
     pairs: Pairs
     gateway: httpx2.AsyncClient
     coach: Walk
     signer: Signer
-    crowd: list[Student] = field(default_factory=list)
+    crowd: dict[str, float] = field(default_factory=dict)
 
     @asynccontextmanager
     async def database(self, service: str) -> AsyncIterator[AsyncSession]:
@@ -61,7 +69,15 @@ class Course:
         hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in range(7)]
         rules = {"timezone": "UTC", "rules": hours, "overrides": [], "time_off": []}
         await coach.put(f"{path}/schedule", rules)
-        await coach.put(f"{path}/booking-policy", {"horizon_days": 365} | policy)
+        wanted = {"horizon_days": 365} | policy
+
+        async def stored() -> httpx2.Response:
+            """Refused as long as booking has not heard of a rate for groups."""
+            return await coach.http.put(
+                f"{path}/booking-policy", json=wanted, headers=coach.headers
+            )
+
+        await until("the policy", stored, lambda answer: answer.is_success)
 
     async def noon(self, days: int) -> datetime:
         """Twelve o'clock in UTC, so many days ahead."""
@@ -74,11 +90,15 @@ class Course:
         The gateway looks up the limits of whom it sees first, and lets them pass when
         that takes too long; this is not what is raced for.
         """
+        first = time.monotonic() - LET_IN
+        for shown in [each for each, since in self.crowd.items() if since < first]:
+            del self.crowd[shown]
         while (missing := count - len(self.crowd)) > 0:
             new = [self._a_student() for _ in range(min(missing, AT_THE_DOOR))]
+            since = time.monotonic()
             await asyncio.gather(*(self._come_in(each) for each in new))
-            self.crowd.extend(new)
-        return list(self.crowd)
+            self.crowd.update((each["Authorization"], since) for each in new)
+        return [{"Authorization": shown} for shown in self.crowd]
 
     def _a_student(self) -> Student:
         token = self.signer.access_token(new_id(), ["student"], datetime.now(UTC))
@@ -104,7 +124,7 @@ class Course:
         }
         answer = await self.gateway.post("/v1/sessions", json=body, headers=student)
         if answer.status_code == 201:
-            self.crowd.remove(student)
+            del self.crowd[student["Authorization"]]
         return answer
 
 

@@ -126,7 +126,9 @@ async def test_a_connection_that_was_closed_while_it_rested_is_not_used(
     async with connected(sessions) as connection:
         assert connection.get_server_pid() == pid
     await end(sessions, pid)
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while not connection.is_closed():  # noqa: ASYNC110 - it is told by the server
+            await asyncio.sleep(0.01)
 
     async with connected(sessions) as connection:
         assert connection.get_server_pid() != pid

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -8,7 +9,7 @@ import stripe
 
 from local.stripe.faults import Fault
 from tests.local.stripe.conftest import Served
-from tests.local.stripe.given import sell, session_params
+from tests.local.stripe.given import sell, session_params, until
 
 KEY: Any = {"idempotency_key": "p-1-1"}
 
@@ -102,12 +103,17 @@ async def test_a_rate_limit_leaves_the_key_free(
 
 
 async def test_a_key_in_use_is_a_conflict(
-    client: stripe.StripeClient, web: httpx2.AsyncClient, served: Served
+    client: stripe.StripeClient,
+    web: httpx2.AsyncClient,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     intent = await sell(client, web)
+    longer = replace(served.double.settings, stall_seconds=2)
+    monkeypatch.setattr(served.double, "settings", longer)
     served.double.faults.order("refunds.create", Fault.TIMEOUT, 1)
     slow = asyncio.create_task(refund(client, intent))
-    await asyncio.sleep(0.2)
+    await until(lambda: served.double.keys_in_use != set())
     with pytest.raises(stripe.APIError) as refused:
         await refund(client, intent)
     assert refused.value.http_status == 409

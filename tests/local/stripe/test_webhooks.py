@@ -125,7 +125,7 @@ async def test_a_reordered_event_lets_the_next_one_pass(
     began = time.monotonic()
     async with idle(served):
         first = await expire_one(client)
-        await asyncio.sleep(0.2)
+        await until(lambda: not served.double.faults._orders)
         second = await expire_one(client)
     assert [event.data.object["id"] for event in shop.events()] == [second, first]
     assert time.monotonic() - began < 1.5
@@ -174,9 +174,10 @@ async def test_it_stops_also_when_it_was_just_woken(steps: int, shop: Shop) -> N
 async def test_idle_counts_what_is_still_to_come(
     client: stripe.StripeClient, web: httpx2.AsyncClient, shop: Shop, served: Served
 ) -> None:
-    shop.statuses.append(500)
+    shop.statuses.extend([500] * 50)
     async with idle(served):
         await expire_one(client)
         await shop.until(1)
         assert (await web.get("/_double/idle")).json() == {"pending": 1}
+        shop.statuses.clear()
     assert (await web.get("/_double/idle")).json() == {"pending": 0}
