@@ -190,14 +190,7 @@ async def on_problem_decided(
 async def on_coach_paused(
     event: CoachPausedV1, session: AsyncSession, _: datetime
 ) -> None:
-    await deliveries.tell(
-        session,
-        Kind.LISTING_PAUSED,
-        event,
-        event.coach_id,
-        event.version,
-        event.coach_id,
-    )
+    await _tell_of_listing(event, session)
 
 
 @handlers.on(CoachResumedV1)
@@ -205,14 +198,7 @@ async def on_coach_resumed(
     event: CoachResumedV1, session: AsyncSession, _: datetime
 ) -> None:
     """No mail, but what keeps an older pause from being told late."""
-    await deliveries.tell(
-        session,
-        Kind.LISTING_PAUSED,
-        event,
-        event.coach_id,
-        event.version,
-        event.coach_id,
-    )
+    await _tell_of_listing(event, session)
 
 
 @handlers.on(EmailVerificationRequestedV1)
@@ -239,3 +225,12 @@ async def on_seat_resold(
     event: SeatResoldV1, session: AsyncSession, _: datetime
 ) -> None:
     await deliveries.tell_student(session, Kind.SEAT_RESOLD, event)
+
+
+async def _tell_of_listing(
+    event: CoachPausedV1 | CoachResumedV1, session: AsyncSession
+) -> None:
+    coach_id, version = event.coach_id, event.version
+    await deliveries.tell(
+        session, Kind.LISTING_PAUSED, event, coach_id, version, coach_id
+    )
