@@ -111,10 +111,10 @@ async def test_a_closed_load_asks_one_after_the_other_on_each_connection() -> No
         return OK
 
     async with server(answer) as port:
-        load = await closed(port, ASKED, 3, 0.1)
+        load = await closed(port, ASKED, 3, 0.5)
 
     assert most == 3
-    assert len(load.seconds) == load.statuses[200] >= 3
+    assert len(load.seconds) == load.statuses[200] >= 9
     assert min(load.seconds) >= 0.009
     assert load.p50 <= load.p99
 

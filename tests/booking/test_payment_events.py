@@ -7,7 +7,11 @@ from uuid import UUID
 import pytest
 
 from shared.contracts import Money
-from shared.contracts.payments import PaymentSucceededV1
+from shared.contracts.payments import (
+    PaymentRefundedV1,
+    PaymentSucceededV1,
+    RefundFailedV1,
+)
 from shared.contracts.scheduler import MinuteTickV1
 from shared.ids import new_id
 from tests.booking import given
@@ -140,6 +144,30 @@ async def test_a_late_payment_goes_back_if_the_time_is_taken_and_stays_back(
     }
     assert await refusals(service) == [(held["seat_id"], "slot_taken")]
     assert await service.said("seat_confirmed") == []
+
+
+async def test_a_refund_that_failed_is_no_matter_of_the_payment_after_it(
+    service: Service,
+) -> None:
+    held = await given.a_hold(service)
+    service.clock.advance(minutes=20)
+    other = await given.a_hold(service, UUID(held["coach_id"]))
+    refused, second = given.a_payment(held), given.a_payment(held)
+    told = {"occurred_at": NOW, "seat_id": held["seat_id"], "amount": refused.amount}
+    failed = RefundFailedV1(
+        **told, payment_id=refused.payment_id, refund_id=new_id(), reason="closed"
+    )
+    done = PaymentRefundedV1(**told, payment_id=second.payment_id, refund_id=new_id())
+
+    await service.hear(refused, failed)
+    first = (await given.shown(service, held))["refund"]["status"]
+    await cancel(service, other)
+    await service.hear(second)
+    await cancel(service, held)
+    await service.hear(done)
+
+    assert first == "failed"
+    assert (await given.shown(service, held))["refund"]["status"] == "succeeded"
 
 
 async def test_a_late_payment_may_follow_one_that_went_back(service: Service) -> None:

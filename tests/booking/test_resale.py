@@ -9,6 +9,7 @@ from shared.contracts.payments import PaymentRefundedV1, RefundFailedV1
 from shared.ids import new_id
 from tests.booking import given
 from tests.booking.given import START, Service
+from tests.booking.test_cancellation_api import cancel
 from tests.booking.waiting import pass_minutes
 from tests.given import NOW
 
@@ -20,11 +21,7 @@ async def a_late_cancellation(service: Service, coach_id: UUID) -> dict[str, Any
     """Paid, then cancelled when the tier keeps half of it."""
     seat = await given.a_confirmed_seat(service, coach_id=coach_id)
     service.clock.advance(minutes=16)
-    response = await service.http.post(
-        f"/v1/sessions/{seat['id']}/cancel",
-        json={},
-        headers=given.student(UUID(seat["student_id"])),
-    )
+    response = await cancel(service, seat)
     assert response.json()["refund"]["amount"]["amount"] == 3000
     shown: dict[str, Any] = response.json()
     return shown
@@ -116,11 +113,7 @@ async def test_a_friend_who_gives_it_back_in_time_has_not_bought_it(
     late = await a_late_cancellation(service, coach_id)
     friend = await resell(service, coach_id)
     service.clock.advance(minutes=14)
-    await service.http.post(
-        f"/v1/sessions/{friend['id']}/cancel",
-        json={},
-        headers=given.student(UUID(friend["student_id"])),
-    )
+    await cancel(service, friend)
 
     await pass_minutes(service, 10)
 

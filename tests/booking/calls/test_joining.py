@@ -16,6 +16,7 @@ from shared.ids import new_id
 from tests.booking import given
 from tests.booking.calls.given import House, coach_of
 from tests.booking.conftest import opened
+from tests.booking.test_cancellation_api import cancel
 from tests.given import bearer
 
 MINUTE = timedelta(minutes=1)
@@ -281,11 +282,7 @@ async def test_a_group_that_a_late_payment_brings_back_has_a_room_again(
     house.at(1200 * MINUTE)
     late = await given.a_hold(service, coach_id, kind="group")
     await house.tick()
-    await service.http.post(
-        f"/v1/sessions/{first['id']}/cancel",
-        json={},
-        headers=given.student(UUID(first["student_id"])),
-    )
+    await cancel(service, first)
     for _ in range(2):
         await house.tick()
     closed = await house.room()
